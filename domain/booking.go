@@ -37,8 +37,8 @@ type ProductPlan struct {
 // Digest is a short fingerprint of everything the booking says. Equal bookings have equal digests.
 func (b Booking) Digest() string {
 	data, err := json.Marshal(b)
-	if err != nil { // only a number that never parsed could cause it, and Money holds none
-		return ""
+	if err != nil { // only a PaidAt beyond the year 9999 can cause it
+		data = fmt.Appendf(nil, "%+v", b)
 	}
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:16])

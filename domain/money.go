@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/big"
 	"strings"
 
 	gomoney "github.com/Rhymond/go-money"
@@ -199,7 +200,7 @@ func (n *Number) UnmarshalJSON(data []byte) error {
 	if strings.HasPrefix(text, `"`) {
 		var quoted string
 		if err := json.Unmarshal(data, &quoted); err != nil {
-			return fmt.Errorf("%w: %s is no number", ErrMoney, clip(text, maxNumberLength))
+			return fmt.Errorf("%w: %q is no number", ErrMoney, clip(text, maxNumberLength))
 		}
 		text = strings.TrimSpace(quoted)
 		if text == "" {
@@ -242,23 +243,33 @@ func (n Number) Equal(o Number) bool {
 
 func (n Number) decimal() (decimal.Decimal, error) {
 	text := n.String()
-	if len(text) > maxNumberLength || significantDigits(text) > decimal.MaxPrec {
-		return decimal.Decimal{}, fmt.Errorf("%w: %s is too long a number", ErrMoney, clip(text, maxNumberLength))
+	if len(text) > maxNumberLength {
+		return decimal.Decimal{}, fmt.Errorf("%w: %q is too long a number", ErrMoney, clip(text, maxNumberLength))
 	}
 	d, err := decimal.Parse(text)
 	if err != nil {
-		return decimal.Decimal{}, fmt.Errorf("%w: %q is no number", ErrMoney, clip(text, maxNumberLength))
+		return decimal.Decimal{}, fmt.Errorf("%w: %q is no number", ErrMoney, text)
+	}
+	if !holds(d, text) {
+		return decimal.Decimal{}, fmt.Errorf("%w: %q has more digits than can be kept", ErrMoney, text)
 	}
 	return d, nil
 }
 
-// significantDigits counts what the decimal library would have to hold; it rounds silently beyond its precision.
-func significantDigits(text string) int {
-	mantissa, _, _ := strings.Cut(strings.ToLower(text), "e")
-	digits := strings.TrimLeft(strings.NewReplacer("+", "", "-", "", ".", "").Replace(mantissa), "0")
-	return len(digits)
+// holds tells whether d is the number in text to the last digit: beyond 19 digits, or 19 decimal places, the decimal
+// library rounds without a word, and 1e-20 would become nothing. The text has passed that library's parser, which
+// bounds the exponent and so the size of the fractions made here.
+func holds(d decimal.Decimal, text string) bool {
+	written, ok := new(big.Rat).SetString(text)
+	if !ok {
+		return false
+	}
+	kept, ok := new(big.Rat).SetString(d.String())
+	return ok && written.Cmp(kept) == 0
 }
 
+// clip shortens a foreign text for an error. It may cut a rune in two, so print it with %q: an error whose text is no
+// UTF-8 cannot be carried by protobuf, and Temporal would lose it.
 func clip(s string, n int) string {
 	if len(s) > n {
 		return s[:n] + "…"

@@ -2,7 +2,7 @@ package domain
 
 import (
 	"fmt"
-	"sort"
+	"slices"
 	"time"
 )
 
@@ -84,10 +84,7 @@ func (s Sale) Settlement() (Settlement, error) {
 		return Settlement{}, err
 	}
 	sum := Settlement{Paid: NewMoney(0, s.Currency), Refunded: NewMoney(0, s.Currency)}
-	for _, p := range s.Payments {
-		if p.Clearing != Settled {
-			continue
-		}
+	for _, p := range s.settled() {
 		var err error
 		if sum.Paid, err = sum.Paid.Add(p.Amount); err != nil {
 			return Settlement{}, err
@@ -96,16 +93,34 @@ func (s Sale) Settlement() (Settlement, error) {
 			return Settlement{}, err
 		}
 		if p.At.After(sum.PaidAt) {
-			sum.PaidAt = p.At
+			sum.PaidAt = p.At.UTC() // one spelling of one instant, or equal bookings would differ in their digests
 		}
 		sum.PaymentIDs = append(sum.PaymentIDs, p.ID)
 	}
-	sort.Strings(sum.PaymentIDs)
+	slices.Sort(sum.PaymentIDs)
 	if sum.Paid.Minor > s.Total.Minor {
 		return Settlement{}, fmt.Errorf("%w: %s is paid on an order of %s", ErrMoney, sum.Paid, s.Total)
 	}
 	sum.State = s.paymentState(sum)
 	return sum, nil
+}
+
+// settled are the payments that count. A payment that is listed twice counts once, as its newest version says: lists
+// are read in pages, and a payment that arrives in between moves another one onto the next page.
+func (s Sale) settled() []Payment {
+	newest := make(map[string]int, len(s.Payments))
+	versions := make([]Payment, 0, len(s.Payments))
+	for _, p := range s.Payments {
+		at, listed := newest[p.ID]
+		switch {
+		case p.ID == "" || !listed:
+			newest[p.ID] = len(versions)
+			versions = append(versions, p)
+		case !p.UpdatedAt.Before(versions[at].UpdatedAt):
+			versions[at] = p
+		}
+	}
+	return slices.DeleteFunc(versions, func(p Payment) bool { return p.Clearing != Settled })
 }
 
 func (s Sale) paymentState(sum Settlement) PaymentState {
@@ -114,7 +129,7 @@ func (s Sale) paymentState(sum Settlement) PaymentState {
 		return Refunded
 	case sum.Refunded.Minor > 0:
 		return PartiallyRefunded
-	case s.Free():
+	case s.Free(), s.Total.IsZero() && len(sum.PaymentIDs) > 0: // a settled payment of nothing settles an order of nothing
 		return Paid
 	case sum.Paid.Minor == 0:
 		return Unpaid

@@ -106,10 +106,17 @@ func (s Sale) Free() bool {
 	return s.Total.IsZero() && len(s.Payments) == 0 && strings.EqualFold(s.Status, "completed")
 }
 
-// Validate finds what no later step could mend: a sale without identity, or amounts of several currencies.
+// Validate finds what no later step could mend: a sale without identity or currency, a total or a payment in another
+// currency than the sale's, and payments that contradict themselves. Items and charges are Book's to check.
 func (s Sale) Validate() error {
 	if s.Location == "" || s.OrderID == "" {
 		return fmt.Errorf("the order has no id or no location")
+	}
+	if s.Currency == "" {
+		return fmt.Errorf("%w: the order names no currency", ErrMoney)
+	}
+	if s.Total.Currency != s.Currency {
+		return fmt.Errorf("%w: the total is in %q, its order in %q", ErrMoney, s.Total.Currency, s.Currency)
 	}
 	for _, p := range s.Payments {
 		if err := s.checkPayment(p); err != nil {
