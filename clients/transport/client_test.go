@@ -117,7 +117,9 @@ func TestTimeoutBoundsOneAttempt(t *testing.T) {
 func TestRedirectsAreReportedNotFollowed(t *testing.T) {
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") }))
 	defer other.Close()
-	client := serve(t, Config{}, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect) })
+	client := serve(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
+	})
 	for _, call := range []Call{get, put} {
 		_, err := client.Do(t.Context(), call, nil)
 		require.True(t, IsStatus(err, http.StatusTemporaryRedirect))

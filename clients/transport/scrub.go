@@ -42,8 +42,8 @@ func scrub(text string) string {
 	}
 	text = strings.Join(strings.FieldsFunc(text, isBlank), " ")
 	text = mail.ReplaceAllString(text, "[e-mail]")
-	text = secret.ReplaceAllString(text, "$1[secret]")
 	text = bearer.ReplaceAllString(text, "$1 [secret]")
+	text = secret.ReplaceAllString(text, "$1[secret]")
 	text = jwt.ReplaceAllString(text, "[secret]")
 	text = long.ReplaceAllStringFunc(text, hideToken)
 	text = hideNumbers(text)
