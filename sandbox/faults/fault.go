@@ -85,6 +85,8 @@ type Chance struct {
 	Probability float64
 	// WritesOnly keeps the fault away from reads, where it would be no different from another.
 	WritesOnly bool
+	// Prefix keeps the fault to operations that begin so; empty is all.
+	Prefix string
 }
 
 // Chances are the faults of a level, in the order in which they share out the probability.
@@ -108,7 +110,8 @@ func scaled(by float64) []Chance {
 		{Fault: Fault{Kind: Throttle}, Probability: 0.005},
 		{Fault: Fault{Kind: Throttle, RetryAfter: RetryAfterSeconds, Delay: time.Second}, Probability: 0.004},
 		{Fault: Fault{Kind: Throttle, RetryAfter: RetryAfterDate, Delay: time.Second}, Probability: 0.002},
-		{Fault: Fault{Kind: StaleToken}, Probability: 0.004},
+		// HighLevel's private tokens don't go stale, sessions do.
+		{Fault: Fault{Kind: StaleToken}, Probability: 0.004, Prefix: "sage."},
 		{Fault: Fault{Kind: CutBefore}, Probability: 0.020},
 		{Fault: Fault{Kind: CutAfter}, Probability: 0.020},
 		{Fault: Fault{Kind: HTMLPage, Status: 502}, Probability: 0.006},

@@ -125,7 +125,7 @@ func (p *Plan) decide(op string) (Fault, bool) {
 	rng := p.rand(op, n)
 	f, found := p.scripted(op, n)
 	if !found {
-		f, found = draw(p.chancesOf(op), rng.Float64(), isWrite(op))
+		f, found = draw(p.chancesOf(op), rng.Float64(), op)
 	}
 	if !found {
 		return Fault{}, false
@@ -168,10 +168,10 @@ func (p *Plan) chancesOf(op string) []Chance {
 	return p.chances
 }
 
-func draw(chances []Chance, at float64, write bool) (Fault, bool) {
+func draw(chances []Chance, at float64, op string) (Fault, bool) {
 	for _, c := range chances {
 		if at < c.Probability {
-			return c.Fault, write || !c.WritesOnly
+			return c.Fault, (isWrite(op) || !c.WritesOnly) && strings.HasPrefix(op, c.Prefix)
 		}
 		at -= c.Probability
 	}

@@ -1,0 +1,17 @@
+// Package ghl is GoHighLevel (HighLevel) as an in-process server: the payments, contacts and invoices part of its API
+// v2, its rate limit, and its webhooks, so that everything built on them can be run and tested without an account.
+//
+// It serves only paths that HighLevel's OpenAPI files publish (a test checks that), in the shapes they and the webhook
+// pages publish, awkward parts included: a list row of an order has no items and a flattened source, a detail has a
+// source object; amounts are JSON numbers in major units; the case of a currency varies; a refund is nothing but a
+// growing amountRefunded on the transaction; a payment list can't be filtered by what changed; an invoice's webhook names
+// neither its type nor its location; a webhook is tried again on a 429 only. Where HighLevel publishes nothing, the
+// server does the stricter thing or what its users reported, and Options can change it.
+//
+// What happens in HighLevel is done by Go methods: AddContact, PlaceOrder, TakePayment, Refund and so on, each of which
+// sends the webhooks that HighLevel would send. They can be lost, doubled and shuffled by a faults.Plan, and every
+// delivery is on record.
+//
+// It is no store: everything is in memory and gone with the process. The sandbox program, tests and benchmarks call it;
+// product code never does. Each resource is a file of its own.
+package ghl

@@ -1,0 +1,58 @@
+package ghl
+
+import (
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Limits are how many requests a location may take.
+type Limits struct {
+	// Burst requests in each Interval, and Daily in a day.
+	Burst    int
+	Interval time.Duration
+	Daily    int
+}
+
+// PublishedLimits are HighLevel's: 100 requests in 10 seconds and 200,000 in a day, per app and location.
+func PublishedLimits() Limits { return Limits{Burst: 100, Interval: 10 * time.Second, Daily: 200_000} }
+
+// quota counts a location's requests in windows that begin with the first request after the last one's end.
+type quota struct {
+	mu         sync.Mutex
+	begin, day time.Time
+	used       int
+	usedToday  int
+}
+
+// take counts a request, writes the published headers and tells whether it may go on. No Retry-After is documented.
+func (q *quota) take(h http.Header, l Limits, now time.Time) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if now.Sub(q.begin) >= l.Interval {
+		q.begin, q.used = now, 0
+	}
+	if today := now.UTC().Truncate(24 * time.Hour); !today.Equal(q.day) {
+		q.day, q.usedToday = today, 0
+	}
+	ok := q.used < l.Burst && q.usedToday < l.Daily
+	if ok {
+		q.used++
+		q.usedToday++
+	}
+	h.Set("X-RateLimit-Limit-Daily", strconv.Itoa(l.Daily))
+	h.Set("X-RateLimit-Daily-Remaining", strconv.Itoa(l.Daily-q.usedToday))
+	h.Set("X-RateLimit-Interval-Milliseconds", strconv.FormatInt(l.Interval.Milliseconds(), 10))
+	h.Set("X-RateLimit-Max", strconv.Itoa(l.Burst))
+	h.Set("X-RateLimit-Remaining", strconv.Itoa(l.Burst-q.used))
+	return ok
+}
+
+// QuotaUsed tells how many requests the first location has taken today.
+func (s *Server) QuotaUsed() int {
+	q := &s.locations[s.opts.LocationID].quota
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.usedToday
+}

@@ -1,0 +1,304 @@
+package ghl
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tallystick/tallystick/sandbox/faults"
+)
+
+// DefaultLocation is the location id where Options name none.
+const DefaultLocation = "Z4Bxl8J4SaPEPLq9IQ8g"
+
+// DefaultToken is the private integration token where Options name none. It opens nothing but a sandbox.
+const DefaultToken = "pit-sandbox"
+
+// Options say how the server behaves. The zero value is one location with the published rate limit and webhooks that
+// arrive once, as soon as SetWebhookURL says where.
+type Options struct {
+	// LocationID and Token are the location and the private integration token that may see it.
+	LocationID, Token string
+	// Seed makes ids and signing keys. The same seed and the same calls in the same order give the same ids.
+	Seed int64
+	// Limits of requests; the published ones where it is zero. NoLimits switches them off.
+	Limits   Limits
+	NoLimits bool
+	// AltTypeOptional lets order calls without altType pass, as the OpenAPI file has it since 2026-05. Users reported a
+	// 422 without it, so it is asked for by default.
+	AltTypeOptional bool
+	// LaxQuery ignores query parameters that the OpenAPI file does not name, instead of answering 422.
+	LaxQuery bool
+	// WrapLists answers transaction lists as {"data":{"data":[...]}}, as one integrator saw.
+	WrapLists bool
+	// PlainSummary leaves tax, shipping and taxSummary out of an order's detail, as the OpenAPI file has it. The
+	// webhook's published samples have them.
+	PlainSummary bool
+	// QuotedAmounts writes amounts as texts, as the OpenAPI file's examples do.
+	QuotedAmounts bool
+	// UpperCurrency always writes currencies in capitals. By default about one object in four has it in small letters.
+	UpperCurrency bool
+	// EndInclusive makes endAt include its day. By default it ends when that day begins, the reading that loses most.
+	EndInclusive bool
+	// KeepPending leaves a paid order's status at pending. By default it becomes completed.
+	KeepPending bool
+	// RefundedStatus is the status an order gets when it is refunded in full; empty leaves it as it is. HighLevel does
+	// not publish what happens.
+	RefundedStatus string
+	// RefundTouchesOrder renews an order's updatedAt when a payment of it is refunded.
+	RefundTouchesOrder bool
+	// InvoicePayments says where payments of an invoice's order are booked: false, on the order; true, on the invoice,
+	// so that entityId finds them by the invoice's id only.
+	InvoicePayments bool
+	// Webhooks say what is sent and how it is retried.
+	Webhooks WebhookOptions
+	// Faults is asked what goes wrong; nil is nothing.
+	Faults *faults.Plan
+	// Now replaces the clock.
+	Now func() time.Time
+}
+
+// Server is HighLevel with its locations. It is an http.Handler and safe for use from many goroutines.
+type Server struct {
+	opts   Options
+	mux    *http.ServeMux
+	routes []Route
+
+	mu        sync.RWMutex
+	locations map[string]*location // by id
+	tokens    map[string]*location // by token
+	contacts  map[string]*Contact
+	products  map[string]*Product
+	prices    map[string]*Price
+	orders    shelf[Order]
+	payments  shelf[Transaction]
+	invoices  shelf[Invoice]
+	made      map[string]int // ids made so far, by kind
+
+	countMu   sync.Mutex
+	calls     map[string]int
+	throttled int
+
+	hooks    sender
+	listener net.Listener
+	http     *http.Server
+}
+
+// location is a sub-account with its own request quota.
+type location struct {
+	id    string
+	quota quota
+}
+
+// Route is a path the server knows, as the OpenAPI files spell it, and the name of its operation.
+type Route struct{ Method, Path, Operation string }
+
+// New makes a server with one empty location. It serves once a listener is there: see Start.
+func New(opts Options) *Server {
+	if opts.LocationID == "" {
+		opts.LocationID = DefaultLocation
+	}
+	if opts.Token == "" {
+		opts.Token = DefaultToken
+	}
+	if opts.Limits == (Limits{}) {
+		opts.Limits = PublishedLimits()
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	s := &Server{opts: opts, mux: http.NewServeMux(), locations: map[string]*location{}, tokens: map[string]*location{},
+		contacts: map[string]*Contact{}, products: map[string]*Product{}, prices: map[string]*Price{},
+		orders: newShelf[Order](), payments: newShelf[Transaction](), invoices: newShelf[Invoice](),
+		made: map[string]int{}, calls: map[string]int{}}
+	s.AddLocation(opts.LocationID, opts.Token)
+	s.hooks.start(s.opts, s.key(0))
+	s.orderRoutes()
+	s.transactionRoutes()
+	s.contactRoutes()
+	s.invoiceRoutes()
+	return s
+}
+
+// AddLocation adds a sub-account that the token may see, and no other.
+func (s *Server) AddLocation(id, token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := &location{id: id}
+	s.locations[id], s.tokens[token] = l, l
+}
+
+// Start serves on a free loopback port until Close.
+func (s *Server) Start() error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("ghl sandbox: no loopback port to listen on: %w", err)
+	}
+	s.listener = listener
+	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = s.http.Serve(listener) }()
+	return nil
+}
+
+// URL is the base URL for GHL_BASE_URL. Call it after Start.
+func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
+
+// Location is the id of the first location, and Token what sees it.
+func (s *Server) Location() string { return s.opts.LocationID }
+
+// Token is the private integration token of the first location.
+func (s *Server) Token() string { return s.opts.Token }
+
+// Close ends serving and gives up webhooks that are still to be sent.
+func (s *Server) Close() {
+	if s.http != nil {
+		_ = s.http.Close()
+	}
+	s.hooks.stop()
+	s.opts.Faults.Wait()
+}
+
+// Routes lists what the server serves.
+func (s *Server) Routes() []Route { return append([]Route(nil), s.routes...) }
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// call is one request that was let in.
+type call struct {
+	w   http.ResponseWriter
+	r   *http.Request
+	loc *location
+}
+
+// handle registers an operation. The path is the OpenAPI file's, with its parameters in braces. A query parameter that
+// ends in * is required.
+func (s *Server) handle(path, op string, query []string, answer func(call)) {
+	s.routes = append(s.routes, Route{http.MethodGet, path, op})
+	pattern := path
+	if strings.HasSuffix(path, "/") {
+		pattern += "{$}"
+	}
+	s.mux.HandleFunc(http.MethodGet+" "+pattern, func(w http.ResponseWriter, r *http.Request) {
+		s.count(op)
+		loc := s.admit(w, r)
+		if loc == nil {
+			return
+		}
+		s.opts.Faults.Serve(op, w, r, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if s.validate(w, r, loc, query) {
+				answer(call{w, r, loc})
+			}
+		}), refuse)
+	})
+}
+
+// admit checks token, version and quota, in this order, and writes the quota's headers.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request) *location {
+	token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	s.mu.RLock()
+	loc := s.tokens[token]
+	s.mu.RUnlock()
+	if !found || loc == nil {
+		answerError(w, http.StatusUnauthorized, "Invalid JWT", "Unauthorized")
+		return nil
+	}
+	switch r.Header.Get("Version") {
+	case "2021-04-15", "2021-07-28", "2023-02-21", "v3":
+	default:
+		answerError(w, http.StatusUnprocessableEntity, []string{"Version header is required"}, "Unprocessable Entity")
+		return nil
+	}
+	if !s.opts.NoLimits && !loc.quota.take(w.Header(), s.opts.Limits, s.opts.Now()) {
+		s.countMu.Lock()
+		s.throttled++
+		s.countMu.Unlock()
+		answerError(w, http.StatusTooManyRequests, "Too Many Requests", "")
+		return nil
+	}
+	return loc
+}
+
+func (s *Server) count(op string) {
+	s.countMu.Lock()
+	defer s.countMu.Unlock()
+	s.calls[op]++
+}
+
+// Calls tells how many requests arrived by operation, such as "ghl.orders.get", refused ones included.
+func (s *Server) Calls() map[string]int {
+	s.countMu.Lock()
+	defer s.countMu.Unlock()
+	return maps.Clone(s.calls)
+}
+
+// CallCount sums up the calls of the operations that begin so; "ghl." is all of them.
+func (s *Server) CallCount(prefix string) int {
+	total := 0
+	for op, n := range s.Calls() {
+		if strings.HasPrefix(op, prefix) {
+			total += n
+		}
+	}
+	return total
+}
+
+// Throttled tells how many requests were over the quota. Injected faults don't count.
+func (s *Server) Throttled() int {
+	s.countMu.Lock()
+	defer s.countMu.Unlock()
+	return s.throttled
+}
+
+// ResetCalls starts counting calls and throttled requests anew.
+func (s *Server) ResetCalls() {
+	s.countMu.Lock()
+	defer s.countMu.Unlock()
+	clear(s.calls)
+	s.throttled = 0
+}
+
+// now is the time to the millisecond, as HighLevel shows it.
+func (s *Server) now() time.Time { return s.opts.Now().UTC().Truncate(time.Millisecond) }
+
+// newID makes the next id of a kind: 24 hexadecimal digits.
+func (s *Server) newID(kind string) string {
+	s.made[kind]++
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s %d", s.opts.Seed, kind, s.made[kind]))
+	return hex.EncodeToString(sum[:12])
+}
+
+// newShortID makes the next id of a kind as contacts have it: 20 letters of both cases and digits.
+func (s *Server) newShortID(kind string) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+	s.made[kind]++
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s %d", s.opts.Seed, kind, s.made[kind]))
+	id := make([]byte, 20)
+	for i := range id {
+		id[i] = alphabet[int(sum[i])%len(alphabet)]
+	}
+	return string(id)
+}
+
+// newUUID makes a trace or webhook id.
+func (s *Server) newUUID(kind string) string {
+	id := s.newID(kind) + "00000000"
+	return id[:8] + "-" + id[8:12] + "-4" + id[12:15] + "-8" + id[15:18] + "-" + id[18:30]
+}
+
+// key is the nth signing key of the seed.
+func (s *Server) key(n int) ed25519.PrivateKey {
+	seed := sha256.Sum256(fmt.Appendf(nil, "%d webhook signing key %d", s.opts.Seed, n))
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+// WaitWebhooks returns when no webhook is to be sent any more, retries included, or with the context's error.
+func (s *Server) WaitWebhooks(ctx context.Context) error { return s.hooks.wait(ctx) }
