@@ -1,0 +1,113 @@
+package webhook
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// body is what is read of an event. HighLevel documents no field of it as required, and types them loosely, so a field of
+// another type counts as missing.
+type body struct {
+	Type       text `json:"type"`
+	LocationID text `json:"locationId"`
+	AltID      text `json:"altId"`
+	AltType    text `json:"altType"`
+	UnderID    text `json:"_id"`
+	ID         text `json:"id"`
+	WebhookID  text `json:"webhookId"`
+	Timestamp  text `json:"timestamp"`
+}
+
+// text is a JSON string, or empty where the JSON holds anything else.
+type text string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *text) UnmarshalJSON(data []byte) error {
+	*t = ""
+	if len(data) == 0 || data[0] != '"' {
+		return nil
+	}
+	var s string
+	if err := json.Unmarshal(data, &s); err != nil {
+		return err
+	}
+	*t = text(s)
+	return nil
+}
+
+func parseBody(raw []byte) (body, error) {
+	var b *body
+	if err := json.Unmarshal(raw, &b); err != nil || b == nil {
+		// The decoder's own words may quote the body.
+		return body{}, errors.New("the body is not a JSON object")
+	}
+	return *b, nil
+}
+
+// object is the id of the order or invoice.
+func (b body) object() (string, error) {
+	id := string(b.UnderID)
+	if id == "" {
+		id = string(b.ID)
+	}
+	if err := checkID(id); err != nil {
+		return "", fmt.Errorf("_id: %w", err)
+	}
+	return id, nil
+}
+
+// location is the location the event belongs to, empty when the body does not tell. In HighLevel's own samples of
+// invoice events altId repeats the id of the invoice: that names no location.
+func (b body) location(object string) (string, error) {
+	id := string(b.LocationID)
+	if id == "" && (b.AltType == "" || b.AltType == "location") && string(b.AltID) != object {
+		id = string(b.AltID)
+	}
+	if id == "" {
+		return "", nil
+	}
+	if err := checkID(id); err != nil {
+		return "", fmt.Errorf("locationId: %w", err)
+	}
+	return id, nil
+}
+
+// eventID is the sender's id of the event, empty when there is none that may be kept.
+func (b body) eventID() string {
+	if checkID(string(b.WebhookID)) != nil {
+		return ""
+	}
+	return string(b.WebhookID)
+}
+
+// at is when the event happened, zero when the body does not tell.
+func (b body) at() time.Time {
+	at, err := time.Parse(time.RFC3339, string(b.Timestamp))
+	if err != nil || at.Year() < 2000 || at.Year() > 9999 {
+		return time.Time{}
+	}
+	return at.UTC()
+}
+
+const longestID = 100
+
+// checkID holds ids to what HighLevel makes them of (letters and digits, with dashes in a UUID) and a little more. They
+// become part of workflow ids and of visibility queries, so neither a slash nor a quote nor a blank may be in them.
+func checkID(id string) error {
+	if id == "" {
+		return errors.New("missing")
+	}
+	if len(id) > longestID {
+		return fmt.Errorf("longer than %d characters", longestID)
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.', c == ':':
+		default:
+			return errors.New("holds a character that no id of HighLevel has")
+		}
+	}
+	return nil
+}

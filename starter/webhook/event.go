@@ -1,0 +1,54 @@
+package webhook
+
+import "strings"
+
+// kind is what the events of a name are about.
+type kind int
+
+const (
+	unknownEvent kind = iota
+	orderEvent
+	invoiceEvent
+	ignoredEvent
+)
+
+// The events that can mean that money has moved. The names are those of HighLevel's webhook pages, where each is a page
+// of its own.
+var moneyEvents = map[string]kind{
+	"OrderCreate":          orderEvent,
+	"OrderStatusUpdate":    orderEvent,
+	"InvoicePaid":          invoiceEvent,
+	"InvoicePartiallyPaid": invoiceEvent,
+	"InvoiceUpdate":        invoiceEvent,
+	"InvoiceVoid":          invoiceEvent,
+}
+
+// otherEvents are the other names that HighLevel publishes. They are answered 200, so that an app that subscribes to more
+// than it needs shows no failures in HighLevel's log. INSTALL, UNINSTALL and ConversationUnreadUpdate are the values of
+// "type" where they differ from the name of the page.
+const otherEvents = `
+	INSTALL UNINSTALL AppInstall AppUninstall AppUpdate AppPaymentStatus ExternalAuthConnected PlanChange SaaSPlanCreate
+	AppointmentCreate AppointmentUpdate AppointmentDelete
+	AssociationCreate AssociationUpdate AssociationDelete RelationCreate RelationDelete
+	ObjectSchemaCreate ObjectSchemaUpdate RecordCreate RecordUpdate RecordDelete
+	CampaignStatusUpdate LCEmailStats VoiceAiCallEnd
+	ContactCreate ContactUpdate ContactDelete ContactDndUpdate ContactTagUpdate
+	ConversationUnreadWebhook ConversationUnreadUpdate ConversationUpdate
+	InboundMessage OutboundMessage ProviderOutboundMessage
+	InvoiceCreate InvoiceSent InvoiceDelete
+	LocationCreate LocationUpdate UserCreate UserUpdate UserDelete
+	NoteCreate NoteUpdate NoteDelete TaskCreate TaskComplete TaskDelete
+	OpportunityCreate OpportunityUpdate OpportunityDelete OpportunityAssignedToUpdate
+	OpportunityMonetaryValueUpdate OpportunityStageUpdate OpportunityStatusUpdate
+	ProductCreate ProductUpdate ProductDelete PriceCreate PriceUpdate PriceDelete`
+
+var published = func() map[string]kind {
+	all := make(map[string]kind, 80)
+	for _, name := range strings.Fields(otherEvents) {
+		all[name] = ignoredEvent
+	}
+	for name, k := range moneyEvents {
+		all[name] = k
+	}
+	return all
+}()
