@@ -121,7 +121,7 @@ type fault struct {
 	cause error
 }
 
-func (f fault) Error() string { return f.kind.Error() + ": " + scrub(plainCause(f.cause).Error()) }
+func (f fault) Error() string { return f.kind.Error() + ": " + Scrub(plainCause(f.cause).Error()) }
 
 func (f fault) Is(target error) bool { return errors.Is(f.kind, target) || errors.Is(f.cause, target) }
 

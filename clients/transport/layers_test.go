@@ -231,7 +231,7 @@ func TestScrub(t *testing.T) {
 		strings.Repeat("verylongwordwithoutdigits", 4):              strings.Repeat("verylongwordwithoutdigits", 4),
 		"": "",
 	} {
-		assert.Equal(t, want, scrub(in), "%.60q", in)
+		assert.Equal(t, want, Scrub(in), "%.60q", in)
 	}
 }
 
@@ -240,7 +240,7 @@ func FuzzScrub(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		got := scrub("before jane.doe@example.com " + s)
+		got := Scrub("before jane.doe@example.com " + s)
 		if strings.Contains(got, "jane.doe@example.com") {
 			t.Errorf("an e-mail address came through: %q", got)
 		}

@@ -28,10 +28,10 @@ var (
 	word   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:\-]*$`)
 )
 
-// scrub makes a vendor's text fit to be shown: vendors echo what they were sent. E-mail addresses, tokens and long runs
+// Scrub makes a vendor's text fit to be shown: vendors echo what they were sent. E-mail addresses, tokens and long runs
 // of digits (phones, cards) are replaced, control characters become blanks, and the first 300 characters are kept.
 // Better too much is taken out than too little.
-func scrub(text string) string {
+func Scrub(text string) string {
 	text = strings.ToValidUTF8(text, "")
 	if len(text) > maxScrub {
 		// Cut at a blank: half an e-mail address no longer looks like one.

@@ -1,0 +1,72 @@
+package ghl
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"time"
+
+	"github.com/tallystick/tallystick/clients/transport"
+)
+
+// notJSON is the code given to an answer that did not come from the API but from something before it: a proxy's 404
+// must not be taken for a missing order.
+const notJSON = "not-json"
+
+// classify reads HighLevel's error bodies. message is a text or a list of texts, and sits beside statusCode or status;
+// the newer shape keeps it inside error.
+func classify(status int, h http.Header, body []byte) transport.Words {
+	words := transport.ReadWords(status, h, body)
+	if len(body) > 0 && !json.Valid(body) {
+		words.Code = notJSON
+	}
+	if status != http.StatusTooManyRequests {
+		return words
+	}
+	now := time.Now()
+	if wait, spent := dailySpent(h, now); spent {
+		words.RetryAfter = wait
+	} else if words.RetryAfter = transport.ParseRetryAfter(h, now); words.RetryAfter == 0 {
+		words.RetryAfter = intervalOf(h) // HighLevel documents no Retry-After
+	}
+	return words
+}
+
+var (
+	missing = regexp.MustCompile(`(?i)\b(order|transaction|contact|invoice)s?\b.*\b(not found|does not exist|doesn't exist)`)
+	// elsewhere: it is the route or the location that is missing, not the object.
+	elsewhere = regexp.MustCompile(`(?i)^cannot |\blocation\b`)
+	expired   = regexp.MustCompile(`(?i)\b(jwt|token)\b.*\b(invalid|expired|malformed|revoked)|\b(invalid|expired|malformed|revoked)\b.*\b(jwt|token)\b`)
+	noScope   = regexp.MustCompile(`(?i)not authorized for this scope`)
+)
+
+// IsNotFound tells that the object asked for does not exist. HighLevel says so with 404, and in some places with 400
+// and "Order not found". A 404 for an unknown route or from a proxy is none.
+func IsNotFound(err error) bool {
+	e := transport.AsError(err)
+	if e == nil || e.Code == notJSON {
+		return false
+	}
+	switch e.Status {
+	case http.StatusNotFound:
+		return missing.MatchString(e.Message) || !elsewhere.MatchString(e.Message)
+	case http.StatusBadRequest:
+		return missing.MatchString(e.Message)
+	}
+	return false
+}
+
+// IsTokenInvalid tells that the token is wrong or has expired, so that a renewed one may help.
+func IsTokenInvalid(err error) bool {
+	e := transport.AsError(err)
+	return e != nil && e.Status == http.StatusUnauthorized && !noScope.MatchString(e.Message) && expired.MatchString(e.Message)
+}
+
+// IsScopeMissing tells that the token is good but may not do this: somebody must grant the scope; renewing is useless.
+func IsScopeMissing(err error) bool {
+	e := transport.AsError(err)
+	return e != nil && e.Status == http.StatusUnauthorized && noScope.MatchString(e.Message)
+}
+
+// IsWrongLocation tells that the token belongs to another location.
+func IsWrongLocation(err error) bool { return transport.IsStatus(err, http.StatusForbidden) }
