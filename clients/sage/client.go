@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -97,6 +98,7 @@ func New(options Options) (*Client, error) {
 		return nil, errors.New("sage: the API keys are missing; set SAGE_PUBLIC_KEY and SAGE_PRIVATE_KEY")
 	}
 	options.setDefaults()
+	keys := strings.NewReplacer(options.PrivateKey, "[key]", options.PublicKey, "[key]")
 	rest, err := transport.New(transport.Config{
 		Vendor:   vendor,
 		BaseURL:  options.BaseURL,
@@ -106,8 +108,10 @@ func New(options Options) (*Client, error) {
 		Metrics:  options.Metrics,
 		Tracer:   options.Tracer,
 		ReadOnly: options.ReadOnly,
-		Classify: readWords,
-		Base:     options.Base,
+		Classify: func(status int, header http.Header, body []byte) transport.Words {
+			return readWords(status, header, body, keys)
+		},
+		Base: options.Base,
 	})
 	if err != nil {
 		return nil, err //nolint:wrapcheck // it says what is wrong with the options

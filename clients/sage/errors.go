@@ -27,8 +27,11 @@ var codeInText = regexp.MustCompile(`(?i)(?:^|\b(?:error|code)\W{0,12})(900|901|
 
 // readWords reads an error body. Seen are {"Message"}, {"message"} and {"statusCode", "message", "error"} (endpoint
 // pages), {"error", "code", "message"} (vendor's connector) and plain text.
-func readWords(status int, header http.Header, body []byte) transport.Words {
+//
+// A server may echo what it was sent, and the first thing it is sent are the keys.
+func readWords(status int, header http.Header, body []byte, keys *strings.Replacer) transport.Words {
 	words := transport.ReadWords(status, header, body)
+	words.Code, words.Message = keys.Replace(words.Code), keys.Replace(words.Message)
 	if words.Code == "" {
 		if found := codeInText.FindStringSubmatch(words.Message); found != nil {
 			words.Code = found[1]
@@ -50,9 +53,9 @@ func MaybeNotFound(err error) bool {
 	}
 	switch e.Status {
 	case http.StatusBadRequest, http.StatusNotFound, http.StatusGone:
-		return byID
+		return byID || e.Code == CodeMissing
 	}
-	return e.Status != 0 && e.Code == CodeMissing
+	return false
 }
 
 // MappingError says that something the tenant must have, or that must be chosen, is missing: a currency, a status, a
