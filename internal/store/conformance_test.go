@@ -52,6 +52,8 @@ func conformance(t *testing.T, address func(*testing.T) string) {
 		{"parked items list", testParkedItems},
 		{"decisions", testDecisions},
 		{"cursors", testCursors},
+		{"claims", testClaims},
+		{"claims at once", testClaimRace},
 		{"audit trail", testAudit},
 		{"overview", testOverview},
 		{"empty keys", testEmptyKeys},

@@ -82,6 +82,14 @@ CREATE TABLE audit (
 );
 CREATE INDEX audit_newest ON audit (at, id);
 
+CREATE TABLE claims (
+    location TEXT   NOT NULL,
+    claim    TEXT   NOT NULL,
+    holder   TEXT   NOT NULL,
+    until    BIGINT NOT NULL,
+    PRIMARY KEY (location, claim)
+);
+
 -- +goose Down
 DROP TABLE audit;
 DROP TABLE cursors;
@@ -90,3 +98,4 @@ DROP TABLE parked;
 DROP TABLE sightings;
 DROP TABLE orders;
 DROP TABLE links;
+DROP TABLE claims;

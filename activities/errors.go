@@ -1,0 +1,199 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/tallystick/tallystick/clients/ghl"
+	"github.com/tallystick/tallystick/clients/transport"
+	"github.com/tallystick/tallystick/domain"
+)
+
+// Kind is the kind of a fault. It is the type of the Temporal application error, the reason kind of a parked item, and
+// a metric label.
+type Kind string
+
+// The kinds of faults.
+const (
+	Throttled      Kind = "Throttled"
+	Unavailable    Kind = "Unavailable"
+	OutcomeUnknown Kind = "OutcomeUnknown"
+	Unauthorized   Kind = "Unauthorized"
+	Forbidden      Kind = "Forbidden"
+	NotFound       Kind = "NotFound"
+	Invalid        Kind = "Invalid"
+	Conflict       Kind = "Conflict"
+	Mapping        Kind = "Mapping"
+	Money          Kind = "Money"
+	ReadOnly       Kind = "ReadOnly"
+	Busy           Kind = "Busy"
+	Mismatch       Kind = "Mismatch"
+	StaleCustomer  Kind = "StaleCustomer"
+	Unknown        Kind = "Unknown"
+)
+
+// Rule says what is done about a kind of fault.
+type Rule struct {
+	// Retry: Temporal tries again. Otherwise the item is parked.
+	Retry bool
+	// Attempts bounds the retries; 0 means no bound. After them the item is parked.
+	Attempts int32
+	// Wait is the shortest time before the next attempt where the fault itself names none; 0 leaves it to the retry
+	// policy.
+	Wait time.Duration
+	// Heals: the cause may pass without a change of the item itself, so the sweep gives a parked item another go.
+	Heals bool
+	// Tell is who must act: nobody, or the operator.
+	Tell Audience
+}
+
+// Audience is who is told of a fault.
+type Audience string
+
+// The audiences.
+const (
+	Nobody   Audience = "nobody"
+	Operator Audience = "operator"
+)
+
+// Rules is the one table of what is done about each kind of fault.
+var Rules = map[Kind]Rule{
+	// The vendor asks for less; its own waiting time is kept.
+	Throttled: {Retry: true, Wait: time.Second, Tell: Nobody},
+	// The vendor is down, slow or answers nonsense.
+	Unavailable: {Retry: true, Tell: Nobody},
+	// A write may have landed. It is looked for, after a delay, before it is written again.
+	OutcomeUnknown: {Retry: true, Wait: 2 * time.Second, Tell: Nobody},
+	// Credentials are refused. Only a person can mend that, and then everything goes on.
+	Unauthorized: {Heals: true, Tell: Operator},
+	Forbidden:    {Heals: true, Tell: Operator},
+	// A payment may be seen before its order is: some minutes' patience, then parked.
+	NotFound: {Retry: true, Attempts: 8, Heals: true, Tell: Operator},
+	// The vendor refuses the content.
+	Invalid: {Tell: Operator},
+	// Several answers are possible and a person must choose, or a record may not be edited.
+	Conflict: {Tell: Operator},
+	// A tenant's id or field is missing in the configuration.
+	Mapping: {Heals: true, Tell: Operator},
+	// An amount or currency does not fit.
+	Money: {Tell: Operator},
+	// READ_ONLY is set; everything goes on once it is not.
+	ReadOnly: {Heals: true, Tell: Operator},
+	// Another order of the same customer or product is bringing it into Sage at this moment.
+	Busy: {Retry: true, Wait: 500 * time.Millisecond, Tell: Nobody},
+	// What was read back is not what was written.
+	Mismatch: {Retry: true, Attempts: 5, Heals: true, Tell: Operator},
+	// The customer that was remembered is gone at Sage; the workflow brings it anew.
+	StaleCustomer: {Tell: Nobody},
+	// A fault nobody foresaw is tried again, and says that it is unforeseen.
+	Unknown: {Retry: true, Attempts: 50, Heals: true, Tell: Operator},
+}
+
+// Fault is an error of a known kind, with what Temporal and the operator need to know about it.
+type Fault struct {
+	Kind Kind
+	// Words say what is wrong and what to do. They hold nothing secret or personal.
+	Words string
+	// Wait is the vendor's own waiting time, if it named one.
+	Wait time.Duration
+	// Candidates are the ids of the Sage orders a person may choose from.
+	Candidates []int64
+	Err        error
+}
+
+// Error implements error.
+func (f *Fault) Error() string {
+	if f.Err != nil && f.Words != "" {
+		return f.Words + ": " + f.Err.Error()
+	}
+	if f.Err != nil {
+		return f.Err.Error()
+	}
+	return f.Words
+}
+
+// Unwrap gives the cause.
+func (f *Fault) Unwrap() error { return f.Err }
+
+func faultf(kind Kind, format string, args ...any) *Fault {
+	return &Fault{Kind: kind, Words: fmt.Sprintf(format, args...)}
+}
+
+// faultOf reads any error as a fault. It is the only place where errors of the clients, the store and the domain become
+// kinds.
+func faultOf(err error) *Fault {
+	var fault *Fault
+	if errors.As(err, &fault) {
+		return fault
+	}
+	var call *transport.Error
+	switch {
+	case errors.Is(err, domain.ErrMoney):
+		return &Fault{Kind: Money, Err: err}
+	case errors.Is(err, transport.ErrReadOnly):
+		return &Fault{Kind: ReadOnly, Words: "READ_ONLY is set, so nothing is written", Err: err}
+	case errors.As(err, &call):
+		return faultOfCall(call, err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return &Fault{Kind: Unavailable, Words: "the step ran out of time", Err: err}
+	}
+	return &Fault{Kind: Unknown, Words: "unforeseen fault, tried again", Err: err}
+}
+
+func faultOfCall(call *transport.Error, err error) *Fault {
+	fault := &Fault{Err: err, Wait: call.RetryAfter}
+	switch {
+	case call.Status == 429:
+		fault.Kind = Throttled
+	case call.MayHaveLanded:
+		fault.Kind = OutcomeUnknown
+	case call.Status == 401:
+		fault.Kind, fault.Words = Unauthorized, call.Vendor+" refuses the credentials; check them with `starter check`"
+	case call.Status == 403:
+		fault.Kind, fault.Words = Forbidden, call.Vendor+" does not allow this with the credentials given"
+	case ghl.IsNotFound(err):
+		fault.Kind = NotFound
+	case call.Status == 408 || call.Status >= 500 || call.Status < 400:
+		// No status at all is a fault of the network; 2xx and 3xx get here only with an unreadable answer.
+		fault.Kind = Unavailable
+	default:
+		fault.Kind = Invalid
+	}
+	return fault
+}
+
+// asTemporal turns an error into the one Temporal acts on: retried or not, after which wait, and with the kind as type.
+// The attempt counts from 1.
+func asTemporal(err error, attempt int32, settle time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	fault := faultOf(err)
+	rule := Rules[fault.Kind]
+	wait := max(rule.Wait, fault.Wait)
+	if fault.Kind == OutcomeUnknown && settle > 0 {
+		wait = max(settle, fault.Wait)
+	}
+	options := temporal.ApplicationErrorOptions{
+		NonRetryable: !rule.Retry || (rule.Attempts > 0 && attempt >= rule.Attempts),
+		Details:      []any{FaultDetails{Candidates: fault.Candidates, Heals: rule.Heals}},
+	}
+	if !options.NonRetryable && wait > 0 {
+		options.NextRetryDelay = wait
+	}
+	if rule.Tell == Nobody {
+		options.Category = temporal.ApplicationErrorCategoryBenign
+	}
+	// The cause is not attached: its text is in the message already, and only once is enough in a history.
+	return temporal.NewApplicationErrorWithOptions(fault.Error(), string(fault.Kind), options)
+}
+
+// FaultDetails travels with the Temporal error to the workflow that parks the item.
+type FaultDetails struct {
+	Candidates []int64 `json:"candidates,omitempty"`
+	Heals      bool    `json:"heals,omitempty"`
+}

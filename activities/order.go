@@ -1,0 +1,359 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tallystick/tallystick/clients/sage"
+	"github.com/tallystick/tallystick/domain"
+	"github.com/tallystick/tallystick/internal/store"
+)
+
+// BringOrderInput is a sale and its customer at Sage.
+type BringOrderInput struct {
+	Sale     domain.Sale `json:"sale"`
+	Customer CustomerRef `json:"customer"`
+	// Sightings are what of the source was read for the sale; they are recorded with it, so that a sweep does not ask
+	// for the same again.
+	Sightings []store.Sighting `json:"sightings,omitempty"`
+}
+
+// BringOrderResult is what became of it.
+type BringOrderResult struct {
+	Outcome Outcome             `json:"outcome"`
+	SageID  int64               `json:"sageId,omitempty"`
+	State   domain.PaymentState `json:"state,omitempty"`
+}
+
+// BringOrder makes the Sage order of a sale say what the sale says: header, lines, payment facts and, last, the status,
+// so that an order is not seen as paid before it is complete. What is written is read back and compared, then recorded
+// in the ledger. A sale whose booking the ledger has already costs one read and no write.
+func (a *Sage) BringOrder(ctx context.Context, in BringOrderInput) (BringOrderResult, error) {
+	b := &bringing{sage: a, in: in}
+	outcome, err := b.run(ctx)
+	result := BringOrderResult{Outcome: outcome, SageID: b.orderID, State: b.booking.Settlement.State}
+	if err != nil && b.conn != nil {
+		err = settleError{err, b.conn.settings.Settle}
+	}
+	return result, a.fail(ctx, err)
+}
+
+// bringing is one run of BringOrder.
+type bringing struct {
+	sage *Sage
+	in   BringOrderInput
+
+	conn     *connection
+	booking  domain.Booking
+	currency int64
+	// record is the ledger's entry, if known.
+	record store.OrderRecord
+	known  bool
+
+	products map[string]int64
+	orderID  int64
+	adopting bool
+	lines    []store.LineRecord
+}
+
+func (b *bringing) run(ctx context.Context) (Outcome, error) {
+	if outcome, done, err := b.prepare(ctx); done || err != nil {
+		return outcome, err
+	}
+	order, err := b.find(ctx)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case order == nil && !b.booking.Settlement.Cleared():
+		return NotDue, nil
+	case order == nil:
+		return b.create(ctx)
+	}
+	b.orderID = order.ID
+	if why := order.Locked(); why != "" {
+		return "", b.conflict([]sage.Order{*order}, fmt.Sprintf("the Sage order %d of this sale is %s and is left alone", order.ID, why))
+	}
+	if b.upToDate(*order) {
+		return Unchanged, b.enter(ctx)
+	}
+	return b.update(ctx, *order)
+}
+
+// prepare plans the booking and reads the ledger; it is done when there is newer news in the books already.
+func (b *bringing) prepare(ctx context.Context) (outcome Outcome, done bool, err error) {
+	sale := b.in.Sale
+	if b.booking, err = domain.Book(sale); err != nil {
+		return "", false, err
+	}
+	if b.record, b.known, err = b.sage.Store.Order(ctx, sale.Location, sale.OrderID); err != nil {
+		return "", false, err
+	}
+	if b.known && sale.AsOf().Before(b.record.AsOf.Truncate(time.Microsecond)) {
+		return Outdated, true, nil
+	}
+	if from, to := b.record.State, b.booking.Settlement.State; b.known && !from.CanBecome(to) {
+		return "", false, faultf(Conflict, "the books have this sale as %s, and HighLevel now says %s; that move is not possible, "+
+			"so look at its payments in HighLevel", from, to)
+	}
+	if b.conn, err = b.sage.connect(ctx, sale.Location); err != nil {
+		return "", false, err
+	}
+	b.currency, err = b.conn.tenant.currency(ctx, b.booking.Total.Currency)
+	return "", false, err
+}
+
+// create makes the order: header in the open status, lines, and then what makes it count.
+func (b *bringing) create(ctx context.Context) (Outcome, error) {
+	var err error
+	if b.products, err = b.ensureProducts(ctx); err != nil {
+		return "", err
+	}
+	beat(ctx, "making the order")
+	t, total := b.conn.tenant, b.booking.Total.Decimal()
+	reference := clip(b.booking.Reference, nameLength)
+	b.orderID, err = b.conn.Orders.Create(ctx, sage.OrderFields{
+		ExtID: &b.booking.ExtID, Reference: &reference, AccountID: &b.in.Customer.AccountID,
+		ContactID: &b.in.Customer.ContactID, BranchID: &t.branch, SalesRepID: &t.salesRep, StatusID: &t.open,
+		CurrencyID: &b.currency, Total: &total, Extra: t.defaults(ordersResource),
+	})
+	if err != nil {
+		return "", b.doubtCustomer(ctx, err)
+	}
+	fresh := sage.Order{Audit: sage.Audit{ID: b.orderID}, ExtID: b.booking.ExtID, Total: total,
+		AccountID: sage.Ref{ID: b.in.Customer.AccountID}, ContactID: sage.Ref{ID: b.in.Customer.ContactID},
+		CurrencyID: sage.Ref{ID: b.currency}, StatusID: sage.Ref{ID: t.open}}
+	changes := planLines(b.booking.Lines, b.products, nil, nil, 0, false)
+	if b.lines, err = b.bringLines(ctx, fresh, changes); err != nil {
+		return "", err
+	}
+	if _, err := b.bringHeader(ctx, fresh, false); err != nil {
+		return "", err
+	}
+	return Created, b.verifyAndEnter(ctx)
+}
+
+// update brings an order that stands already up to the booking: one that a step left unfinished, one that HighLevel has
+// news of, or one that people made.
+func (b *bringing) update(ctx context.Context, order sage.Order) (Outcome, error) {
+	var err error
+	if b.products, err = b.ensureProducts(ctx); err != nil {
+		return "", err
+	}
+	if b.adopting { // ours before anything else, so that whatever happens next finds it by its id
+		if err := b.conn.Orders.Update(ctx, order.ID, sage.OrderFields{ExtID: &b.booking.ExtID}); err != nil {
+			return "", err
+		}
+		order.ExtID = b.booking.ExtID
+	}
+	changes, theirLines, err := b.lineChanges(ctx, order)
+	if err != nil {
+		return "", err
+	}
+	if b.lines, err = b.bringLines(ctx, order, changes); err != nil {
+		return "", err
+	}
+	wrote, err := b.bringHeader(ctx, order, theirLines)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case b.adopting:
+		return Adopted, b.verifyAndEnter(ctx)
+	case wrote || !changes.none():
+		return Updated, b.verifyAndEnter(ctx)
+	}
+	return Unchanged, b.enter(ctx)
+}
+
+// lineChanges plans the lines of an order that stands. Lines of an adopted order that people wrote are theirs.
+func (b *bringing) lineChanges(ctx context.Context, order sage.Order) (changes lineChanges, theirLines bool, err error) {
+	beat(ctx, "reading the lines")
+	have, err := b.conn.Lines.OfOrder(ctx, order.ID)
+	if err != nil {
+		return changes, false, err
+	}
+	replace := b.conn.settings.ReplaceAdoptedLines
+	adopted := b.adopting || b.record.Adopted
+	theirLines = linesAreTheirs(order.InternalComment) || (b.adopting && hasLive(have))
+	if theirLines && !replace {
+		return lineChanges{}, true, nil
+	}
+	maker := order.CreatedBy.ID
+	if adopted {
+		maker = 0
+	}
+	all := replace && (adopted || theirLines)
+	return planLines(b.booking.Lines, b.products, have, b.record.Lines, maker, all), false, nil
+}
+
+func hasLive(lines []sage.Line) bool {
+	for _, line := range lines {
+		if !bool(line.Deleted) {
+			return true
+		}
+	}
+	return false
+}
+
+// bringHeader writes what of the header differs, and tells whether that was anything.
+func (b *bringing) bringHeader(ctx context.Context, order sage.Order, theirLines bool) (bool, error) {
+	fields, differs := b.headerChanges(order, theirLines)
+	if !differs {
+		return false, nil
+	}
+	beat(ctx, "writing the order")
+	return true, b.conn.Orders.Update(ctx, order.ID, fields)
+}
+
+// headerChanges are the fields we own that differ. The reference, the account and the contact of an order that stands
+// are people's to change; the status is written only when the payment state moved, since it is their pipeline.
+func (b *bringing) headerChanges(order sage.Order, theirLines bool) (sage.OrderFields, bool) {
+	var fields sage.OrderFields
+	differs := false
+	if order.ExtID != b.booking.ExtID {
+		fields.ExtID, differs = &b.booking.ExtID, true
+	}
+	if total := b.booking.Total.Decimal(); !order.Total.Equal(total) {
+		fields.Total, differs = &total, true
+	}
+	if order.CurrencyID.ID != b.currency {
+		fields.CurrencyID, differs = &b.currency, true
+	}
+	if status := b.nextStatus(order); status != 0 && order.StatusID.ID != status {
+		fields.StatusID, differs = &status, true
+	}
+	extra, comment := b.conn.tenant.factWrites(order, b.booking, theirLines)
+	if len(extra) > 0 {
+		fields.Extra, differs = extra, true
+	}
+	if comment != nil {
+		fields.InternalComment, differs = comment, true
+	}
+	return fields, differs
+}
+
+// nextStatus is the status that the order's payment state calls for, 0 to leave it.
+func (b *bringing) nextStatus(order sage.Order) int64 {
+	t := b.conn.tenant
+	status := t.statusFor(b.booking.Settlement, b.booking.Total)
+	if b.known {
+		if b.record.State == b.booking.Settlement.State && b.record.Total == b.booking.Total {
+			return 0
+		}
+		return status
+	}
+	// Without a record the order is one that a step left unfinished, or the ledger was lost: then only what is still
+	// open is moved on.
+	if order.StatusID.ID == 0 || order.StatusID.ID == t.open || b.adopting {
+		return status
+	}
+	return 0
+}
+
+// upToDate tells whether the ledger has this booking and the header still says so.
+func (b *bringing) upToDate(order sage.Order) bool {
+	if !b.known || b.adopting || b.record.SageID != order.ID || b.record.Digest != b.booking.Digest() {
+		return false
+	}
+	b.lines = b.record.Lines
+	_, differs := b.headerChanges(order, linesAreTheirs(order.InternalComment))
+	return !differs
+}
+
+// verifyAndEnter reads back what was written and compares, for Sage ignores fields it does not know, checks no totals
+// and takes one external id twice.
+func (b *bringing) verifyAndEnter(ctx context.Context) error {
+	beat(ctx, "reading back")
+	match, err := b.conn.Orders.FindByExtID(ctx, b.booking.ExtID)
+	if err != nil {
+		return err
+	}
+	if match.Live == nil || match.Live.ID != b.orderID || len(match.Duplicates) > 0 {
+		return faultf(Mismatch, "the Sage order was read back and is not the only one of this sale")
+	}
+	theirLines := linesAreTheirs(match.Live.InternalComment)
+	if fields, differs := b.headerChanges(*match.Live, theirLines); differs {
+		return faultf(Mismatch, "the Sage order %d was read back and lacks what was written (%s); check with `starter check` "+
+			"whether the fields exist", b.orderID, names(fields))
+	}
+	if !theirLines {
+		have, err := b.conn.Lines.OfOrder(ctx, b.orderID)
+		if err != nil {
+			return err
+		}
+		if !planLines(b.booking.Lines, b.products, have, b.lines, 0, false).none() {
+			return faultf(Mismatch, "the lines of the Sage order %d were read back and are not what was written", b.orderID)
+		}
+	}
+	return b.enter(ctx)
+}
+
+// names lists the fields of a write, without their values.
+func names(f sage.OrderFields) string {
+	var list []string
+	for name, set := range map[string]bool{
+		"extId": f.ExtID != nil, "total": f.Total != nil, "currencyId": f.CurrencyID != nil,
+		"statusId": f.StatusID != nil, "internalComment": f.InternalComment != nil,
+	} {
+		if set {
+			list = append(list, name)
+		}
+	}
+	for name := range f.Extra {
+		list = append(list, name)
+	}
+	slices.Sort(list)
+	return strings.Join(list, ", ")
+}
+
+// enter records the booking in the ledger, and what was seen of the source.
+func (b *bringing) enter(ctx context.Context) error {
+	sale, s := b.in.Sale, b.booking.Settlement
+	err := b.sage.Store.RecordOrder(ctx, store.OrderRecord{
+		Location: sale.Location, OrderID: sale.OrderID, SageID: b.orderID, Adopted: b.adopting || b.record.Adopted,
+		AsOf: sale.AsOf(), Digest: b.booking.Digest(), State: s.State,
+		Total: b.booking.Total, Paid: s.Paid, Refunded: s.Refunded, Lines: b.lines, BroughtAt: time.Now().UTC(),
+	})
+	if errors.Is(err, store.ErrStale) {
+		return nil // newer news is in the books already
+	}
+	if err != nil {
+		return err
+	}
+	return b.sage.Store.RecordSightings(ctx, b.in.Sightings)
+}
+
+func (b *bringing) forgetRecord() {
+	b.record, b.known = store.OrderRecord{}, false
+}
+
+// doubtCustomer is asked when a header was refused. If the account or the contact that was remembered is gone at Sage,
+// it is forgotten, and the workflow brings the customer anew.
+func (b *bringing) doubtCustomer(ctx context.Context, refusal error) error {
+	if faultOf(refusal).Kind != Invalid {
+		return refusal
+	}
+	account, found, err := b.conn.Accounts.Lookup(ctx, b.in.Customer.AccountID)
+	if err != nil {
+		return err
+	}
+	contact, foundContact, err := b.conn.Contacts.Lookup(ctx, b.in.Customer.ContactID)
+	if err != nil {
+		return err
+	}
+	if found && !bool(account.Deleted) && foundContact && !bool(contact.Deleted) {
+		return refusal
+	}
+	extID := b.in.Sale.CustomerExtID()
+	for _, kind := range []store.LinkKind{store.Account, store.Contact} {
+		if err := b.sage.Store.DropLinks(ctx, b.in.Sale.Location, kind, extID); err != nil {
+			return err
+		}
+	}
+	return &Fault{Kind: StaleCustomer, Words: "the customer that was remembered is gone at Sage", Err: refusal}
+}

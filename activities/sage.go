@@ -1,0 +1,94 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/log"
+
+	"github.com/tallystick/tallystick/clients/sage"
+	"github.com/tallystick/tallystick/internal/store"
+)
+
+// Sage are the steps that write to Sage Sales Management.
+type Sage struct {
+	// Client gives the client of the tenant that belongs to a location, and how that tenant is set up.
+	Client func(location string) (*sage.Client, SageSettings, error)
+	Store  *store.Store
+}
+
+// SageSettings is what a tenant's administrator decides. Ids that are 0 are resolved from the tenant's value lists,
+// where there is one choice only.
+type SageSettings struct {
+	BranchID, SalesRepID     int64
+	OpenStatus, WonStatus    int64
+	RefundedStatus           int64 // 0 leaves the status of a refunded order as it is
+	TaxProduct, ShippingProd int64 // 0 makes products of our own
+	// FieldPrefix begins the names of the extra fields; FieldNames replaces single names, by the name without a prefix.
+	FieldPrefix string
+	FieldNames  map[string]string
+	// Defaults are extra fields that the tenant demands on every new record, by resource.
+	Defaults map[string]map[string]any
+	// MatchOpenWithin switches on the search for the one open order of the same account, currency and total that people
+	// made within so long of the sale; 0 leaves it off.
+	MatchOpenWithin time.Duration
+	// ReplaceAdoptedLines lets an adopted order's own lines be replaced. Otherwise they are left alone.
+	ReplaceAdoptedLines bool
+	// Settle is how long a write whose outcome is unknown is given before it is looked for.
+	Settle time.Duration
+}
+
+// connection is a tenant, ready to be worked with.
+type connection struct {
+	*sage.Client
+	settings SageSettings
+	tenant   tenant
+}
+
+func (a *Sage) connect(ctx context.Context, location string) (*connection, error) {
+	client, settings, err := a.Client(location)
+	if err != nil {
+		return nil, err
+	}
+	c := &connection{Client: client, settings: settings}
+	c.tenant, err = resolve(ctx, client, settings)
+	return c, err
+}
+
+// fail turns the error of a step into the one Temporal acts on.
+func (a *Sage) fail(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	var settle time.Duration
+	var settled settleError
+	if errors.As(err, &settled) {
+		settle = settled.wait
+	}
+	return asTemporal(err, attempt(ctx), settle)
+}
+
+// settleError carries the tenant's settle delay with an error.
+type settleError struct {
+	error
+	wait time.Duration
+}
+
+func (e settleError) Unwrap() error { return e.error }
+
+// beat tells Temporal that the step is alive. It stands before every call.
+func beat(ctx context.Context, what string) {
+	if activity.IsActivity(ctx) {
+		activity.RecordHeartbeat(ctx, what)
+	}
+}
+
+func logger(ctx context.Context) log.Logger {
+	if activity.IsActivity(ctx) {
+		return activity.GetLogger(ctx)
+	}
+	return log.NewStructuredLogger(slog.Default())
+}

@@ -1,0 +1,122 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/tallystick/tallystick/clients/sage"
+	"github.com/tallystick/tallystick/domain"
+)
+
+// The resources that a tenant may demand extra fields on.
+const (
+	accountsResource = "accounts"
+	contactsResource = "contacts"
+	productsResource = "products"
+	ordersResource   = "salesorders"
+)
+
+// tenant is what a Sage tenant calls things: its ids of branch, user and statuses, and the extra fields it has.
+type tenant struct {
+	branch, salesRep int64
+	open, won        int64
+	refunded         int64
+	schema           sage.Schema
+	settings         SageSettings
+	catalog          *sage.Catalog
+	countries        []sage.Country
+}
+
+// resolve learns what the settings leave open from the tenant's value lists, which the client keeps for a while.
+func resolve(ctx context.Context, client *sage.Client, s SageSettings) (tenant, error) {
+	catalog := client.Catalog
+	t := tenant{
+		branch: s.BranchID, salesRep: s.SalesRepID, open: s.OpenStatus, won: s.WonStatus, refunded: s.RefundedStatus,
+		settings: s, catalog: catalog,
+	}
+	var err error
+	if t.branch == 0 {
+		if t.branch, err = catalog.Branch(ctx, "SAGE_BRANCH_ID"); err != nil {
+			return t, mapping(err)
+		}
+	}
+	if t.salesRep == 0 {
+		if t.salesRep, err = catalog.SalesRep(ctx, "SAGE_SALES_REP_ID"); err != nil {
+			return t, mapping(err)
+		}
+	}
+	if t.open == 0 {
+		if t.open, err = catalog.OrderStatus(ctx, sage.Open, t.branch, "SAGE_ORDER_STATUS_OPEN"); err != nil {
+			return t, mapping(err)
+		}
+	}
+	if t.won == 0 {
+		if t.won, err = catalog.OrderStatus(ctx, sage.Won, t.branch, "SAGE_ORDER_STATUS_WON"); err != nil {
+			return t, mapping(err)
+		}
+	}
+	if t.countries, err = catalog.Countries(ctx); err != nil {
+		return t, err
+	}
+	t.schema, err = catalog.OrderSchema(ctx)
+	return t, err
+}
+
+// mapping makes a missing id of the tenant a fault of its kind.
+func mapping(err error) error {
+	var missing *sage.MappingError
+	if errors.As(err, &missing) {
+		return &Fault{Kind: Mapping, Words: missing.Error()}
+	}
+	return err
+}
+
+func (t tenant) currency(ctx context.Context, currency domain.Currency) (int64, error) {
+	id, err := t.catalog.Currency(ctx, string(currency))
+	return id, mapping(err)
+}
+
+func (t tenant) country(iso2 string) (int64, bool) {
+	for _, c := range t.countries {
+		if iso2 != "" && strings.EqualFold(c.ISO2, iso2) {
+			return c.ID, true
+		}
+	}
+	return 0, false
+}
+
+// defaults are the extra fields that the tenant demands on new records of a resource.
+func (t tenant) defaults(resource string) sage.ExtraFields {
+	set := t.settings.Defaults[resource]
+	if len(set) == 0 {
+		return nil
+	}
+	fields := make(sage.ExtraFields, len(set))
+	for name, value := range set {
+		fields[name] = value
+	}
+	return fields
+}
+
+// field gives the tenant's extra field for a fact, and whether it has one.
+func (t tenant) field(fact string) (sage.Field, bool) {
+	name := t.settings.FieldNames[fact]
+	if name == "" {
+		name = t.settings.FieldPrefix + fact
+	}
+	field, ok := t.schema.Fields[name]
+	return field, ok
+}
+
+// statusFor is the status an order should get when it comes into a payment state, 0 to leave it as it is.
+func (t tenant) statusFor(settlement domain.Settlement, total domain.Money) int64 {
+	switch {
+	case settlement.State == domain.Refunded:
+		return t.refunded
+	case settlement.Paid.Minor >= total.Minor && settlement.Cleared():
+		return t.won
+	default:
+		return t.open
+	}
+}

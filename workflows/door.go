@@ -1,0 +1,72 @@
+package workflows
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+)
+
+// Hint says why an object should be looked at again. It never carries the object: the process reads that itself, so
+// hints that are doubled, late or out of order change nothing but the delay.
+type Hint struct {
+	// Source is "webhook", "sweep" or "operator".
+	Source string `json:"source"`
+	// Event is the source's word for what happened, such as "OrderStatusUpdate".
+	Event string `json:"event,omitempty"`
+	// EventID is the source's own id of the event, for tracing it.
+	EventID string    `json:"eventId,omitempty"`
+	At      time.Time `json:"at,omitzero"`
+}
+
+// The sources of hints.
+const (
+	FromWebhook  = "webhook"
+	FromSweep    = "sweep"
+	FromOperator = "operator"
+)
+
+// Door is where work enters: it hands a hint to the one process of the object it is about, starting that process where
+// none runs. When a call returns without an error, Temporal has the hint durably.
+type Door struct {
+	Temporal client.Client
+}
+
+// LookAtOrder asks the process of an order to read it again.
+func (d Door) LookAtOrder(ctx context.Context, location, order string, hint Hint) error {
+	options := client.StartWorkflowOptions{
+		ID:                    PaymentToOrderID(location, order),
+		TaskQueue:             MainQueue,
+		TypedSearchAttributes: startAttributes(location, order),
+		StaticSummary:         "HighLevel order " + order + " into the books",
+	}
+	_, err := d.Temporal.SignalWithStartWorkflow(ctx, options.ID, LookSignal, hint, options,
+		PaymentToOrderType, PaymentToOrderInput{Location: location, OrderID: order})
+	if err != nil {
+		return fmt.Errorf("hand order %s to Temporal: %w", order, err)
+	}
+	return nil
+}
+
+// LookAtInvoice asks for the orders that came from an invoice to be found and read again.
+func (d Door) LookAtInvoice(ctx context.Context, location, invoice string, hint Hint) error {
+	options := client.StartWorkflowOptions{
+		ID:                    InvoiceToOrderID(location, invoice),
+		TaskQueue:             MainQueue,
+		TypedSearchAttributes: startAttributes(location, invoice),
+		StaticSummary:         "Orders of HighLevel invoice " + invoice,
+	}
+	_, err := d.Temporal.SignalWithStartWorkflow(ctx, options.ID, LookSignal, hint, options,
+		InvoiceToOrderType, InvoiceToOrderInput{Location: location, InvoiceID: invoice})
+	if err != nil {
+		return fmt.Errorf("hand invoice %s to Temporal: %w", invoice, err)
+	}
+	return nil
+}
+
+func startAttributes(location, object string) temporal.SearchAttributes {
+	return temporal.NewSearchAttributes(
+		LocationAttribute.ValueSet(location), ObjectAttribute.ValueSet(object), StateAttribute.ValueSet(StateWorking))
+}

@@ -1,0 +1,63 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// The few profiles of retry and time that all steps share. There is no limit on attempts and none on the whole time:
+// what was accepted is carried out for as long as it takes, and only an error that cannot heal ends it.
+
+// readingStep is for steps that only read from HighLevel.
+func readingStep(ctx workflow.Context, summary string) workflow.Context {
+	return onQueue(ctx, GHLQueue, time.Minute, summary)
+}
+
+// bookingStep is for steps that write to Sage. Its time covers a large order at Sage's slowest pace; the heartbeat tells a
+// worker that died long before that.
+func bookingStep(ctx workflow.Context, summary string) workflow.Context {
+	return onQueue(ctx, SageQueue, 10*time.Minute, summary)
+}
+
+// sweepStep is for one page of a sweep.
+func sweepStep(ctx workflow.Context, summary string) workflow.Context {
+	return onQueue(ctx, GHLQueue, 5*time.Minute, summary)
+}
+
+// choreStep is for work on our own store that also hands hints to Temporal.
+func choreStep(ctx workflow.Context, summary string) workflow.Context {
+	return onQueue(ctx, MainQueue, time.Minute, summary)
+}
+
+func onQueue(ctx workflow.Context, queue string, limit time.Duration, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           queue,
+		StartToCloseTimeout: limit,
+		HeartbeatTimeout:    HeartbeatTimeout,
+		RetryPolicy:         patiently(),
+		Summary:             summary,
+	})
+}
+
+// HeartbeatTimeout is how long a step may be silent before another worker takes it over. Each call to a vendor is
+// preceded by a heartbeat, and a call may not take longer than this.
+const HeartbeatTimeout = 30 * time.Second
+
+// noteStep is for quick steps against our own store.
+func noteStep(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		StartToCloseTimeout: 5 * time.Second,
+		RetryPolicy:         patiently(),
+		Summary:             summary,
+	})
+}
+
+func patiently() *temporal.RetryPolicy {
+	return &temporal.RetryPolicy{
+		InitialInterval:    time.Second,
+		BackoffCoefficient: 2,
+		MaximumInterval:    time.Minute,
+	}
+}

@@ -1,0 +1,13 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+)
+
+// Register makes the processes known to a worker of the main queue.
+func Register(r worker.WorkflowRegistry) {
+	r.RegisterWorkflowWithOptions(PaymentToOrder, workflow.RegisterOptions{Name: PaymentToOrderType})
+	r.RegisterWorkflowWithOptions(InvoiceToOrder, workflow.RegisterOptions{Name: InvoiceToOrderType})
+	r.RegisterWorkflowWithOptions(PaymentSweep, workflow.RegisterOptions{Name: PaymentSweepType})
+}
