@@ -1,0 +1,125 @@
+package config
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/tallystick/tallystick/internal/secret"
+)
+
+// Role is what a process is going to do. It decides which variables must be set.
+type Role string
+
+// The roles.
+const (
+	// Worker runs workflows and activities.
+	Worker Role = "worker"
+	// Serve is the starter's front door.
+	Serve Role = "serve"
+	// Check is the starter's preflight of credentials and mappings.
+	Check Role = "check"
+	// Command is any other command of the starter: it talks to Temporal and to the store, not to the vendors.
+	Command Role = "command"
+)
+
+// Config is everything that can be set. The tag envconfig names the variable, default what it is when unset or empty,
+// desc what it means, needed the roles that cannot do without it.
+//
+// A field of type secret.Text, and every other type with a String that tells less than the value, is safe to print.
+type Config struct {
+	Store    Store    `title:"State"`
+	Secrets  Secrets  `title:"Secrets"`
+	HTTP     HTTP     `title:"Addresses"`
+	GHL      GHL      `title:"GoHighLevel"`
+	Sage     Sage     `title:"Sage Sales Management"`
+	Orders   Orders   `title:"Orders"`
+	Sync     Sync     `title:"Sweeps"`
+	Process  Process  `title:"Processes"`
+	Watching Watching `title:"Logs and alerts"`
+
+	// Unknown are set variables that look like ours and are not: most likely misspelt.
+	Unknown []string `ignored:"true"`
+}
+
+// Store says where state is kept.
+type Store struct {
+	DatabaseURL DatabaseURL `envconfig:"DATABASE_URL" default:"sqlite:tallystick.db" desc:"Where links, ledger, parked items and cursors are kept: sqlite:PATH for one machine, postgres://user:password@host/database for several. Worker and starter need the same one."`
+}
+
+// Secrets holds what encrypts and what admits.
+type Secrets struct {
+	Keys       Keys        `envconfig:"SECRET_KEYS" needed:"worker,serve,command" desc:"Key ring id:base64,id:base64,…: the first key encrypts, all decrypt. Make a key with openssl rand -base64 32. To rotate, put a new one in front and keep the old ones."`
+	AdminToken secret.Text `envconfig:"ADMIN_TOKEN" desc:"Admits to payloads, dashboard and commands over HTTP, as bearer token; at least 16 characters. Without it they stay off on addresses beyond this machine."`
+}
+
+// HTTP says where the processes listen.
+type HTTP struct {
+	Listen       Address  `envconfig:"LISTEN_ADDRESS" default:"127.0.0.1:8088" desc:"The starter's front door, for webhooks."`
+	Metrics      Address  `envconfig:"METRICS_ADDRESS" default:"127.0.0.1:9090" desc:"Prometheus metrics at /metrics, or off. On one machine give the worker and the starter different ones."`
+	CodecOrigins []string `envconfig:"CODEC_ORIGINS" default:"http://127.0.0.1:8233,http://localhost:8233" desc:"Addresses of the Temporal web UI that may ask the starter to decrypt payloads for display."`
+}
+
+// GHL is how HighLevel is reached.
+type GHL struct {
+	BaseURL              BaseURL     `envconfig:"GHL_BASE_URL" default:"https://services.leadconnectorhq.com" desc:"HighLevel's API."`
+	LocationID           string      `envconfig:"GHL_LOCATION_ID" needed:"worker,serve,check" desc:"The location (sub-account) whose orders are brought into Sage."`
+	PrivateToken         secret.Text `envconfig:"GHL_PRIVATE_TOKEN" needed:"worker,check" desc:"Private integration token of that location, with the scopes to read orders, transactions, invoices and contacts."`
+	WebhookPublicKeys    PublicKeys  `envconfig:"GHL_WEBHOOK_PUBLIC_KEYS" default:"-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg=\\n-----END PUBLIC KEY-----" desc:"Ed25519 keys that webhooks are signed with, as PEM; several one after the other while HighLevel rotates. Line breaks may be written as \\n. The default is the key HighLevel publishes."`
+	RequestsPer10Seconds int         `envconfig:"GHL_REQUESTS_PER_10_SECONDS" default:"90" desc:"Calls per location in 10 seconds, for all workers together. HighLevel allows 100."`
+}
+
+// Sage is how Sage is reached and what its tenant calls things.
+type Sage struct {
+	BaseURL           BaseURL           `envconfig:"SAGE_BASE_URL" default:"https://api.forcemanager.com/api/v4" desc:"Sage's API."`
+	PublicKey         secret.Text       `envconfig:"SAGE_PUBLIC_KEY" needed:"worker,check" desc:"Public key of the API user."`
+	PrivateKey        secret.Text       `envconfig:"SAGE_PRIVATE_KEY" needed:"worker,check" desc:"Private key of the API user."`
+	RequestsPerSecond float64           `envconfig:"SAGE_REQUESTS_PER_SECOND" default:"3" desc:"Calls per second for all workers together, decimals allowed. Sage allows 4 or 13, depending on the plan."`
+	BranchID          int64             `envconfig:"SAGE_BRANCH_ID" desc:"Branch of new records. Needed only where the tenant has several; starter check lists them."`
+	SalesRepID        int64             `envconfig:"SAGE_SALES_REP_ID" desc:"User who owns new records. Needed only where there is more than one choice."`
+	StatusOpen        int64             `envconfig:"SAGE_ORDER_STATUS_OPEN" desc:"Status of an order that is not fully paid. Needed only where there is more than one choice."`
+	StatusWon         int64             `envconfig:"SAGE_ORDER_STATUS_WON" desc:"Status of a paid order. Needed only where there is more than one choice."`
+	StatusRefunded    int64             `envconfig:"SAGE_ORDER_STATUS_REFUNDED" desc:"Status of a fully refunded order. Unset leaves the status as it is."`
+	TaxProductID      int64             `envconfig:"SAGE_TAX_PRODUCT_ID" desc:"Product of the lines that carry tax. Unset makes one."`
+	ShippingProductID int64             `envconfig:"SAGE_SHIPPING_PRODUCT_ID" desc:"Product of the lines that carry shipping. Unset makes one."`
+	ExtraFieldPrefix  string            `envconfig:"SAGE_EXTRA_FIELD_PREFIX" default:"Z_" desc:"What the names of the extra fields on sales orders begin with."`
+	ExtraFields       map[string]string `envconfig:"SAGE_EXTRA_FIELDS" desc:"Extra fields with names of their own: PaymentStatus:Z_Paid,PaidAt:Z_When. The names before the colon are those of the documentation, without prefix."`
+	DefaultFields     DefaultFields     `envconfig:"SAGE_DEFAULT_FIELDS" desc:"Fields that the tenant demands on new records, as JSON by resource (accounts, contacts, products, salesorders): {\"accounts\":{\"Z_Region\":\"EU\"}}."`
+	SettleDelay       time.Duration     `envconfig:"SAGE_SETTLE_DELAY" default:"5s" desc:"How long a write whose outcome is unknown is given before it is looked for."`
+}
+
+// Orders says how orders are treated where more than one way is right.
+type Orders struct {
+	MatchOpenWithin time.Duration `envconfig:"MATCH_OPEN_ORDERS_WITHIN" default:"0s" desc:"Adopt the one open order that people made for the same account, currency and total within so long of the sale. 0s never does."`
+	AdoptedLines    AdoptedLines  `envconfig:"ADOPTED_LINES" default:"keep" desc:"The lines of an adopted order: keep leaves those that people made, replace puts those of the sale in their place."`
+	TestOrders      TestOrders    `envconfig:"TEST_ORDERS" default:"drop" desc:"Orders of HighLevel's test mode: drop leaves them out; only brings in nothing else, for a rehearsal with a Sage tenant of its own."`
+	ReadOnly        bool          `envconfig:"READ_ONLY" default:"false" desc:"Plan and show every write to a vendor, and send none."`
+}
+
+// Sync says when the sweeps run. A sweep finds what no webhook told of.
+type Sync struct {
+	Interval     time.Duration `envconfig:"SYNC_INTERVAL" default:"5m" desc:"Time between two sweeps over recent payments."`
+	Overlap      time.Duration `envconfig:"SYNC_OVERLAP" default:"2h" desc:"How far a sweep looks back behind the one before, for payments that HighLevel lists late."`
+	DeepInterval time.Duration `envconfig:"DEEP_SYNC_INTERVAL" default:"24h" desc:"Time between two sweeps over everything within REFUND_WINDOW, for refunds of older payments."`
+	RefundWindow time.Duration `envconfig:"REFUND_WINDOW" default:"4320h" desc:"How old a payment may be for its refund still to be found without a webhook."`
+}
+
+// Process says how much a process takes on at once.
+type Process struct {
+	ConcurrentWorkflows int           `envconfig:"WORKER_CONCURRENT_WORKFLOWS" default:"100" desc:"Workflow tasks a worker carries out at once."`
+	ConcurrentGHL       int           `envconfig:"WORKER_CONCURRENT_GHL" default:"20" desc:"Steps at HighLevel a worker carries out at once."`
+	ConcurrentSage      int           `envconfig:"WORKER_CONCURRENT_SAGE" default:"20" desc:"Steps at Sage a worker carries out at once."`
+	Pollers             int           `envconfig:"WORKER_POLLERS" default:"4" desc:"Connections per task queue on which a worker waits for work. More help only against a cluster with time to spare."`
+	WorkflowCache       int           `envconfig:"WORKER_WORKFLOW_CACHE" default:"2000" desc:"Workflows a worker keeps in memory between their steps."`
+	ShutdownTimeout     time.Duration `envconfig:"SHUTDOWN_TIMEOUT" default:"25s" desc:"How long a process that is asked to stop finishes what it has begun."`
+}
+
+// Watching says what people get to see.
+type Watching struct {
+	LogLevel  slog.Level  `envconfig:"LOG_LEVEL" default:"info" desc:"How much is logged: debug, info, warn or error. debug shows each call to a vendor."`
+	LogFormat LogFormat   `envconfig:"LOG_FORMAT" default:"text" desc:"How log lines look: text or json."`
+	NotifyURL secret.Text `envconfig:"NOTIFY_WEBHOOK_URL" desc:"Incoming webhook, as Slack defines it, for what people must look at."`
+}
+
+// AdminOverHTTP tells whether the parts of the front door that show or change data may be served: with a token, or on
+// an address that only this machine reaches.
+func (c Config) AdminOverHTTP() bool { return c.Secrets.AdminToken != "" || c.HTTP.Listen.Loopback() }

@@ -1,0 +1,245 @@
+package config
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/tallystick/tallystick/internal/secret"
+)
+
+// The Decode methods below are envconfig's. Their errors complete the sentence "VARIABLE …" and never show the value.
+
+// DatabaseURL is the address of the store's database.
+type DatabaseURL string
+
+// Decode implements envconfig.Decoder.
+func (d *DatabaseURL) Decode(value string) error {
+	scheme, rest, _ := strings.Cut(value, ":")
+	switch scheme {
+	case "sqlite":
+		if rest == "" {
+			return errors.New("names no file: write sqlite:PATH")
+		}
+	case "postgres", "postgresql":
+		if _, err := url.Parse(value); err != nil {
+			return errors.New("is no postgres:// address: percent-encode special characters in the password")
+		}
+	default:
+		return errors.New("must begin with sqlite: or postgres://")
+	}
+	*d = DatabaseURL(value)
+	return nil
+}
+
+// String shows the address without its password.
+func (d DatabaseURL) String() string {
+	if strings.HasPrefix(string(d), "sqlite:") {
+		return string(d)
+	}
+	u, err := url.Parse(string(d))
+	if err != nil {
+		return "set"
+	}
+	u.RawQuery = "" // it may hold a password, too
+	return u.Redacted()
+}
+
+// MarshalText keeps JSON and the like from showing the password.
+func (d DatabaseURL) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// Keys is the key ring; its Ring is nil when it is not set.
+type Keys struct{ Ring *secret.Ring }
+
+// Decode implements envconfig.Decoder.
+func (k *Keys) Decode(value string) error {
+	ring, err := secret.ParseRing(value)
+	if err != nil {
+		return errors.New("is no key ring: " + strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	k.Ring = ring
+	return nil
+}
+
+// String names the keys by their ids.
+func (k Keys) String() string {
+	if k.Ring == nil {
+		return secret.Text("").String()
+	}
+	return k.Ring.String()
+}
+
+// Address is a host and port to listen on. The word off, and only it, makes an empty one: nothing listens.
+type Address string
+
+// Decode implements envconfig.Decoder.
+func (a *Address) Decode(value string) error {
+	if value == "off" {
+		*a = ""
+		return nil
+	}
+	_, port, err := net.SplitHostPort(value)
+	if err != nil {
+		return errors.New("must be host:port, such as 127.0.0.1:8088")
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || (n == 0 && port != "0") {
+		return errors.New("has no port between 0 and 65535 after the colon")
+	}
+	*a = Address(value)
+	return nil
+}
+
+// String shows an empty address as off.
+func (a Address) String() string {
+	if a == "" {
+		return "off"
+	}
+	return string(a)
+}
+
+// Loopback tells whether only this machine reaches the address.
+func (a Address) Loopback() bool {
+	host, _, err := net.SplitHostPort(string(a))
+	if err != nil {
+		return a == ""
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// BaseURL is an http or https address without a slash at its end.
+type BaseURL string
+
+// Decode implements envconfig.Decoder.
+func (b *BaseURL) Decode(value string) error {
+	u, err := url.Parse(value)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return errors.New("must be an address that begins with https:// (or http://)")
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return errors.New("must hold no user, question mark or number sign")
+	}
+	if u.Scheme == "http" && !Address(net.JoinHostPort(u.Hostname(), "0")).Loopback() && strings.Contains(u.Hostname(), ".") {
+		return errors.New("would send tokens in the clear: use https://")
+	}
+	*b = BaseURL(strings.TrimRight(value, "/"))
+	return nil
+}
+
+// PublicKeys are the keys of which any may have signed a webhook.
+type PublicKeys []ed25519.PublicKey
+
+// Decode implements envconfig.Decoder.
+func (p *PublicKeys) Decode(value string) error {
+	rest := []byte(strings.ReplaceAll(value, `\n`, "\n"))
+	var keys PublicKeys
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
+		if err != nil {
+			return fmt.Errorf("holds a PEM block %d that is no public key", len(keys)+1)
+		}
+		key, ok := parsed.(ed25519.PublicKey)
+		if !ok {
+			return fmt.Errorf("holds a PEM block %d that is no Ed25519 key: HighLevel's older RSA key signs nothing any more", len(keys)+1)
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 || len(bytes.TrimSpace(rest)) > 0 {
+		return errors.New(`must be PEM only: -----BEGIN PUBLIC KEY-----\n…\n-----END PUBLIC KEY-----`)
+	}
+	*p = keys
+	return nil
+}
+
+// String counts the keys.
+func (p PublicKeys) String() string {
+	if len(p) == 1 {
+		return "1 key"
+	}
+	return strconv.Itoa(len(p)) + " keys"
+}
+
+// DefaultFields are fields for new records, by resource and name. Numbers in it are json.Number.
+type DefaultFields map[string]map[string]any
+
+// Decode implements envconfig.Decoder.
+func (f *DefaultFields) Decode(value string) error {
+	decoder := json.NewDecoder(strings.NewReader(value))
+	decoder.UseNumber()
+	var fields map[string]map[string]any
+	if err := decoder.Decode(&fields); err != nil || decoder.More() {
+		return errors.New(`must be JSON such as {"accounts":{"Z_Region":"EU"}}`)
+	}
+	for resource := range fields {
+		switch resource {
+		case "accounts", "contacts", "products", "salesorders":
+		default:
+			return errors.New("may hold accounts, contacts, products and salesorders only")
+		}
+	}
+	*f = fields
+	return nil
+}
+
+// AdoptedLines says what becomes of the lines of an adopted order.
+type AdoptedLines string
+
+// The ways.
+const (
+	KeepLines    AdoptedLines = "keep"
+	ReplaceLines AdoptedLines = "replace"
+)
+
+// Decode implements envconfig.Decoder.
+func (a *AdoptedLines) Decode(value string) error { return oneOf(a, value, KeepLines, ReplaceLines) }
+
+// TestOrders says what becomes of orders of the source's test mode.
+type TestOrders string
+
+// The ways. Test data and live data never meet in one tenant: it holds the one or the other.
+const (
+	DropTestOrders TestOrders = "drop"
+	OnlyTestOrders TestOrders = "only"
+)
+
+// Decode implements envconfig.Decoder.
+func (o *TestOrders) Decode(value string) error {
+	return oneOf(o, value, DropTestOrders, OnlyTestOrders)
+}
+
+// LogFormat says how log lines look.
+type LogFormat string
+
+// The formats.
+const (
+	TextLog LogFormat = "text"
+	JSONLog LogFormat = "json"
+)
+
+// Decode implements envconfig.Decoder.
+func (f *LogFormat) Decode(value string) error { return oneOf(f, value, TextLog, JSONLog) }
+
+func oneOf[T ~string](target *T, value string, words ...T) error {
+	names := make([]string, len(words))
+	for i, word := range words {
+		if strings.EqualFold(value, string(word)) {
+			*target = word
+			return nil
+		}
+		names[i] = string(word)
+	}
+	return errors.New("must be " + strings.Join(names, " or "))
+}

@@ -1,0 +1,101 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"time"
+)
+
+// minAdminToken is the length below which a token can be guessed.
+const minAdminToken = 16
+
+// ghlLimit is what HighLevel allows a location and app in 10 seconds, by its marketplace documentation.
+const ghlLimit = 100
+
+var locationID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// ExtraFieldNames are the facts that get an extra field at Sage, by their names without a prefix.
+var ExtraFieldNames = []string{
+	"PaymentStatus", "PaymentIds", "PaidAmount", "RefundedAmount", "PaidAt", "CouponCode",
+	"FulfillmentStatus", "FulfillmentIds", "TrackingNumbers", "ShippedDate", "DeliveredDate",
+	"SubscriptionStatus", "SubscriptionInterval",
+}
+
+// validate checks what a single value's form does not show.
+func (c Config) validate() (faults []Fault) {
+	check := func(ok bool, variable, problem string) {
+		if !ok {
+			faults = append(faults, Fault{variable, problem})
+		}
+	}
+	c.validateAccess(check)
+	c.validateSage(check)
+	c.validateTimes(check)
+	for name, n := range map[string]int{
+		"WORKER_CONCURRENT_WORKFLOWS": c.Process.ConcurrentWorkflows, "WORKER_CONCURRENT_GHL": c.Process.ConcurrentGHL,
+		"WORKER_CONCURRENT_SAGE": c.Process.ConcurrentSage, "WORKER_POLLERS": c.Process.Pollers,
+		"WORKER_WORKFLOW_CACHE": c.Process.WorkflowCache,
+	} {
+		check(n >= 2, name, "must be at least 2")
+	}
+	return faults
+}
+
+type checker func(ok bool, variable, problem string)
+
+func (c Config) validateAccess(check checker) {
+	token := len(c.Secrets.AdminToken)
+	check(token == 0 || token >= minAdminToken, "ADMIN_TOKEN",
+		fmt.Sprintf("is too short to be safe: use at least %d characters, such as openssl rand -hex 24 makes", minAdminToken))
+	check(c.HTTP.Listen != "", "LISTEN_ADDRESS", "cannot be off")
+	check(c.HTTP.Metrics == "" || c.HTTP.Metrics != c.HTTP.Listen, "METRICS_ADDRESS", "must differ from LISTEN_ADDRESS")
+	check(c.GHL.LocationID == "" || locationID.MatchString(c.GHL.LocationID), "GHL_LOCATION_ID",
+		"is no location id: it stands in the address of the location's pages, behind /location/")
+	check(c.GHL.RequestsPer10Seconds >= 1 && c.GHL.RequestsPer10Seconds <= ghlLimit, "GHL_REQUESTS_PER_10_SECONDS",
+		fmt.Sprintf("must be from 1 to %d", ghlLimit))
+	if hook := c.Watching.NotifyURL.Reveal(); hook != "" {
+		u, err := url.Parse(hook)
+		check(err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http"), "NOTIFY_WEBHOOK_URL",
+			"must be an address that begins with https://")
+	}
+	for _, origin := range c.HTTP.CodecOrigins {
+		u, err := url.Parse(origin)
+		check(err == nil && u.Scheme != "" && u.Host != "" && u.Path == "", "CODEC_ORIGINS",
+			"must be origins such as http://127.0.0.1:8233, without a slash at the end, separated by commas")
+	}
+}
+
+func (c Config) validateSage(check checker) {
+	check(c.Sage.RequestsPerSecond > 0 && c.Sage.RequestsPerSecond <= 1000, "SAGE_REQUESTS_PER_SECOND", "must be more than 0")
+	for name, id := range map[string]int64{
+		"SAGE_BRANCH_ID": c.Sage.BranchID, "SAGE_SALES_REP_ID": c.Sage.SalesRepID,
+		"SAGE_ORDER_STATUS_OPEN": c.Sage.StatusOpen, "SAGE_ORDER_STATUS_WON": c.Sage.StatusWon,
+		"SAGE_ORDER_STATUS_REFUNDED": c.Sage.StatusRefunded, "SAGE_TAX_PRODUCT_ID": c.Sage.TaxProductID,
+		"SAGE_SHIPPING_PRODUCT_ID": c.Sage.ShippingProductID,
+	} {
+		check(id >= 0, name, "is no id: ids are positive, starter check lists them")
+	}
+	known := map[string]bool{}
+	for _, name := range ExtraFieldNames {
+		known[name] = true
+	}
+	for name, field := range c.Sage.ExtraFields {
+		check(known[name], "SAGE_EXTRA_FIELDS", "names a fact that does not exist; there are: "+fmt.Sprint(ExtraFieldNames))
+		check(field != "", "SAGE_EXTRA_FIELDS", "gives a fact no field")
+	}
+}
+
+func (c Config) validateTimes(check checker) {
+	for name, d := range map[string]time.Duration{
+		"SYNC_INTERVAL": c.Sync.Interval, "DEEP_SYNC_INTERVAL": c.Sync.DeepInterval, "REFUND_WINDOW": c.Sync.RefundWindow,
+		"SHUTDOWN_TIMEOUT": c.Process.ShutdownTimeout,
+	} {
+		check(d >= time.Second, name, "must be at least 1s")
+	}
+	for name, d := range map[string]time.Duration{
+		"SYNC_OVERLAP": c.Sync.Overlap, "SAGE_SETTLE_DELAY": c.Sage.SettleDelay, "MATCH_OPEN_ORDERS_WITHIN": c.Orders.MatchOpenWithin,
+	} {
+		check(d >= 0, name, "must not be negative")
+	}
+}
