@@ -179,6 +179,7 @@ func TestAnErrorIsNeverAnEmptyList(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"status":       answerWith(500, `{"data":[],"totalCount":0}`),
 		"no array":     answerWith(200, `{"totalCount":0}`),
+		"bare null":    answerWith(200, `null`),
 		"null":         answerWith(200, `{"data":null,"totalCount":0}`),
 		"object":       answerWith(200, `{"data":{},"totalCount":0}`),
 		"object, null": answerWith(200, `{"data":{"data":null}}`),

@@ -217,7 +217,7 @@ func FuzzDecode(f *testing.F) {
 			t.Error("an invoice without an id was taken")
 		}
 		var l listAnswer
-		if json.Unmarshal(data, &l) == nil && l.rows == nil && strings.TrimSpace(string(data)) != "null" {
+		if json.Unmarshal(data, &l) == nil && l.rows == nil {
 			t.Error("an answer without an array was taken for a list")
 		}
 	})
