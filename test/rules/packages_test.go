@@ -17,12 +17,17 @@ func packages(t *testing.T, repo fs.FS) []string {
 	t.Helper()
 	documented := map[string]bool{}
 	names := map[string]string{}
-	for _, src := range sources(t, repo) {
+	all := sources(t, repo)
+	code := map[string]bool{} // folders with more than tests; where there are only tests, one of them bears the comment
+	for _, src := range all {
+		code[src.dir()] = code[src.dir()] || !src.isTest()
+	}
+	for _, src := range all {
 		name := strings.TrimSuffix(src.file.Name.Name, "_test")
 		if _, known := names[src.dir()]; !known || !src.isTest() {
 			names[src.dir()] = name
 		}
-		if doc := src.file.Doc.Text(); !src.isTest() && opens(doc, name) {
+		if doc := src.file.Doc.Text(); (!src.isTest() || !code[src.dir()]) && opens(doc, name) {
 			documented[src.dir()] = true
 		}
 	}
@@ -63,6 +68,8 @@ func TestThePackageRuleCatches(t *testing.T) {
 		"mute/a.go":         "package mute\n",
 		"curt/a.go":         "// Package curt curt.\npackage curt\n",
 		"license/a.go":      "// Copyright somebody, all rights reserved, for ever.\npackage license\n",
+		"ontests/b.go":      "package ontests\n",
+		"e2e/a_test.go":     "// Package e2e is all tests and says so in one of them.\npackage e2e_test\n",
 		"ontests/a_test.go": "// Package ontests says it in a test only, where godoc is blind.\npackage ontests\n",
 		"tool/main.go":      "package main\n",
 		"x/helpers/a.go":    "// Package helpers helps whoever is in need of help.\npackage helpers\n",
