@@ -1,0 +1,76 @@
+package shop
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tallystick/tallystick/sandbox/sage"
+)
+
+// customers finds accounts and contacts of ours that nobody needs, or that are there twice.
+func (c *comparison) customers() {
+	used := map[string]map[int64]bool{"accounts": {}, "contacts": {}}
+	for _, o := range c.orders {
+		used["accounts"][o.Int("accountId")] = true
+		used["contacts"][o.Int("contactId")] = true
+	}
+	for id, contact := range c.contacts {
+		if used["contacts"][id] {
+			used["accounts"][contact.Int("accountId")] = true
+		}
+	}
+	for name, rows := range map[string]map[int64]sage.Record{"accounts": c.accounts, "contacts": c.contacts} {
+		inUse, seen := used[name], map[string]bool{}
+		for _, r := range rows {
+			extID := r.Text("extId")
+			if ours := strings.HasPrefix(extID, ownPrefix) && c.byUs(r); ours && !inUse[r.ID] {
+				c.say("%s: %s (id %d) belongs to no order", name, extID, r.ID)
+			}
+			if strings.HasPrefix(extID, contactPrefix) && seen[extID] {
+				c.say("%s: %s is there twice", name, extID)
+			}
+			seen[extID] = true
+		}
+	}
+	seen := map[string]bool{}
+	for _, p := range c.tenant.Live("products") {
+		extID := p.Text("extId")
+		if strings.HasPrefix(extID, ownPrefix) && seen[extID] {
+			c.say("products: %s is there twice", extID)
+		}
+		seen[extID] = true
+	}
+}
+
+func (c *comparison) byUs(r sage.Record) bool {
+	return r.Int("salesRepIdCreated") == c.tenant.APIUser()
+}
+
+// lines finds lines of ours without a live order.
+func (c *comparison) lines() {
+	live := map[int64]bool{}
+	for _, o := range c.orders {
+		live[o.ID] = true
+	}
+	for _, l := range c.tenant.Live("salesordersLines") {
+		if c.byUs(l) && !live[l.Int("salesorderId")] {
+			c.say("line %d belongs to no live order", l.ID)
+		}
+	}
+}
+
+// writers finds writes by anybody but the API's user.
+func (c *comparison) writers() {
+	if c.people {
+		return
+	}
+	for _, w := range c.tenant.Writes() {
+		if w.UserID != c.tenant.APIUser() {
+			c.say("user %d did %s on %s %d", w.UserID, w.Op, w.Resource, w.ID)
+		}
+	}
+}
+
+func (c *comparison) say(format string, args ...any) {
+	c.report.Differences = append(c.report.Differences, fmt.Sprintf(format, args...))
+}
