@@ -141,6 +141,7 @@ func TestLoginAndSessionHeader(t *testing.T) {
 	require.Len(t, get, 1)
 	assert.Equal(t, "token-1", get[0].header.Get("X-Session-Key"))
 	assert.Empty(t, get[0].header.Get("Authorization"))
+	assert.Equal(t, "1", get[0].header.Get("ExtraFieldDescription"))
 }
 
 func TestSessionIsRenewedBeforeFiftyMinutes(t *testing.T) {
@@ -501,6 +502,9 @@ func TestUpdateSendsOnlyWhatIsSet(t *testing.T) {
 	err := client.Orders.Update(t.Context(), 7, OrderFields{Extra: ExtraFields{"Z_A": 1.5}})
 	require.ErrorIs(t, err, transport.ErrInvalidCall)
 	assert.NotNil(t, transport.AsError(err))
+	err = client.Orders.Update(t.Context(), 7, OrderFields{Total: new(domain.Number("12,50"))})
+	require.ErrorIs(t, err, transport.ErrInvalidCall)
+	require.ErrorIs(t, err, domain.ErrMoney)
 	assert.Len(t, server.requests("/salesorders/7"), 2)
 }
 

@@ -118,12 +118,18 @@ type ExtraFields map[string]any
 func (f ExtraFields) validate() error {
 	for name, value := range f {
 		if !extraName.MatchString(name) {
-			return fmt.Errorf("%w: extra field %q; the name must be Z_ followed by letters, digits and underscores", transport.ErrInvalidCall, clip(name, 70))
+			return fmt.Errorf("%w: extra field %q; the name must be Z_ followed by letters, digits and underscores",
+				transport.ErrInvalidCall, clip(name, 70))
 		}
-		switch value.(type) {
-		case nil, string, bool, int64, []int64, domain.Number, Time:
+		switch v := value.(type) {
+		case nil, string, bool, int64, []int64, Time:
+		case domain.Number:
+			if !v.IsSet() { // it would be written as 0, which is a statement
+				return fmt.Errorf("%w: extra field %s holds a number that is not set; use nil", transport.ErrInvalidCall, name)
+			}
 		default:
-			return fmt.Errorf("%w: extra field %s holds a %T; use a string, number, bool, id or time of this package", transport.ErrInvalidCall, name, value)
+			return fmt.Errorf("%w: extra field %s holds a %T; use a string, number, bool, id or time of this package",
+				transport.ErrInvalidCall, name, value)
 		}
 	}
 	return nil

@@ -57,7 +57,8 @@ func (r *Resource[T, F]) Get(ctx context.Context, id int64) (T, error) {
 	if err != nil {
 		return record, err
 	}
-	call := transport.Call{Operation: operation, Method: http.MethodGet, Path: r.path + "/{id}", PathParams: params}
+	call := transport.Call{Operation: operation, Method: http.MethodGet, Path: r.path + "/{id}", PathParams: params,
+		Header: readHeader()}
 	if err := r.client.do(ctx, call, &raw); err != nil {
 		return record, err
 	}
@@ -198,6 +199,13 @@ func byID(operation string, id int64) (map[string]string, error) {
 	return map[string]string{"id": strconv.FormatInt(id, 10)}, nil
 }
 
+// readHeader asks for extra fields with the labels of their choices, not their ids alone (endpoint pages).
+func readHeader() http.Header {
+	header := http.Header{}
+	header.Set("ExtraFieldDescription", "1")
+	return header
+}
+
 // listing is one list to be read.
 type listing struct {
 	operation  string
@@ -275,7 +283,8 @@ func fetch[T Record](ctx context.Context, c *Client, l listing, page int) ([]T, 
 		return nil, err
 	}
 	call := transport.Call{Operation: l.operation, Method: http.MethodGet, Path: l.path, PathParams: l.pathParams, Query: query,
-		Header: http.Header{"Count": {strconv.Itoa(l.pageSize())}}}
+		Header: readHeader()}
+	call.Header.Set("Count", strconv.Itoa(l.pageSize()))
 	var raw json.RawMessage
 	if err := c.do(ctx, call, &raw); err != nil {
 		return nil, err

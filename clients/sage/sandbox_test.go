@@ -3,10 +3,13 @@ package sage_test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -112,6 +115,49 @@ func TestSandboxAWholeOrder(t *testing.T) {
 	schema, err := c.Catalog.OrderSchema(ctx)
 	require.NoError(t, err)
 	assert.True(t, schema.Fields["Z_PaidAmount"].Is("number"))
+}
+
+// TestSandboxOperationNames shows that what metrics are labelled with comes from a fixed set, whatever is asked.
+func TestSandboxOperationNames(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	metrics, err := transport.NewMetrics(registry)
+	require.NoError(t, err)
+	_, _, c := start(t, tenant.Options{}, func(o *sage.Options) { o.Metrics = metrics })
+	ctx := t.Context()
+	id, err := c.Orders.Create(ctx, newOrder(t, c, "ghl:order:1"))
+	require.NoError(t, err)
+	_, err = c.Orders.Get(ctx, id)
+	require.NoError(t, err)
+	_, _, err = c.Orders.Lookup(ctx, id)
+	require.NoError(t, err)
+	_, err = c.Orders.FindByKeys(ctx, "ghl:order:1")
+	require.NoError(t, err)
+	require.NoError(t, c.Orders.Update(ctx, id, sage.OrderFields{Reference: new("b")}))
+	_, err = c.Lines.OfOrder(ctx, id)
+	require.NoError(t, err)
+	require.NoError(t, c.Orders.Delete(ctx, id))
+	_, err = c.Orders.Schema(ctx)
+	require.NoError(t, err)
+	for _, err := range c.ExtraFields(ctx, sage.ExtraOnOrders) {
+		require.NoError(t, err)
+	}
+
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	seen := map[string]bool{}
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			for _, label := range metric.GetLabel() {
+				if label.GetName() == "operation" {
+					seen[label.GetValue()] = true
+				}
+			}
+		}
+	}
+	assert.Equal(t, []string{"sage.branches.list", "sage.currencies.list", "sage.extrafields.list", "sage.login",
+		"sage.salesorders.create", "sage.salesorders.delete", "sage.salesorders.find", "sage.salesorders.get",
+		"sage.salesorders.lookup", "sage.salesorders.schema", "sage.salesorders.update", "sage.salesorderslines.find",
+		"sage.salesorderstatuses.list", "sage.users.list"}, slices.Sorted(maps.Keys(seen)))
 }
 
 func TestSandboxSessionsEndInMidRun(t *testing.T) {

@@ -183,7 +183,8 @@ func (w Where) render(resource string, known map[string]bool) (string, error) {
 		}
 	}
 	if n := len(url.QueryEscape(w.text)); n > maxWhereEncoded {
-		return "", fmt.Errorf("%w: the filter on %s takes %d bytes, more than the %d that pass; split it", transport.ErrInvalidCall, resource, n, maxWhereEncoded)
+		return "", fmt.Errorf("%w: the filter on %s takes %d bytes, more than the %d that pass; split it",
+			transport.ErrInvalidCall, resource, n, maxWhereEncoded)
 	}
 	return w.text, nil
 }

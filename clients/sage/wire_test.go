@@ -176,7 +176,7 @@ func TestOrderIsWrittenFlatWithOnlyWhatIsSet(t *testing.T) {
 }
 
 func TestExtraFieldsRefuseFloatsAndForeignNames(t *testing.T) {
-	for _, extra := range []ExtraFields{{"Z_A": 1.5}, {"Z_A": 1}, {"Z_A": map[string]any{}}, {"total": "1"}, {"Z_": "1"}, {`Z_a"b`: "1"}} {
+	for _, extra := range []ExtraFields{{"Z_A": 1.5}, {"Z_A": domain.Number("")}, {"Z_A": 1}, {"Z_A": map[string]any{}}, {"total": "1"}, {"Z_": "1"}, {`Z_a"b`: "1"}} {
 		_, err := json.Marshal(OrderFields{Extra: extra})
 		require.ErrorIs(t, err, transport.ErrInvalidCall, "%v", extra)
 	}
@@ -191,6 +191,22 @@ func TestLineLinkIsWrittenAndReadUnderDifferentNames(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(`{"id":1,"`+key+`":{"id":7,"value":"INV-1"},"order":2,"quantity":3}`), &l))
 		assert.Equal(t, int64(7), l.OrderID.ID)
 	}
+}
+
+func TestLockedNamesTheReason(t *testing.T) {
+	assert.Empty(t, Account{}.Locked())
+	assert.Equal(t, "deleted", Account{Audit: Audit{Deleted: true}, ReadOnly: true}.Locked())
+	assert.Equal(t, "readOnly", Contact{ReadOnly: true}.Locked())
+	assert.Equal(t, "readOnly", Product{ReadOnly: true}.Locked())
+	assert.Equal(t, "readOnly", Order{ReadOnly: true, Blocked: true}.Locked())
+	assert.Equal(t, "blocked", Order{Blocked: true}.Locked())
+}
+
+func TestLabelFallsThroughTheLanguages(t *testing.T) {
+	assert.Equal(t, "a", Labels{EN: "a", US: "b", Plain: "c"}.Label())
+	assert.Equal(t, "b", Labels{EN: "  ", RU: "b", Plain: "c"}.Label())
+	assert.Equal(t, "c", Labels{Plain: "c"}.Label())
+	assert.Empty(t, Labels{}.Label())
 }
 
 func TestSchema(t *testing.T) {
