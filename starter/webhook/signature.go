@@ -2,11 +2,8 @@ package webhook
 
 import (
 	"crypto/ed25519"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 )
@@ -18,37 +15,9 @@ const SignatureHeader = "X-Ghl-Signature"
 // ErrSignature is the cause of every answer of 401.
 var ErrSignature = errors.New("the signature is missing or wrong")
 
-// Keys are the public keys of which one must have signed a webhook: several while HighLevel changes its key. Without a
-// key nothing is accepted.
+// Keys are the public keys of which one must have signed a webhook: several while HighLevel changes its key, which the
+// configuration reads from GHL_WEBHOOK_PUBLIC_KEYS. Without a key nothing is accepted.
 type Keys []ed25519.PublicKey
-
-// ParseKeys reads one or more public keys in PEM ("BEGIN PUBLIC KEY"), one after the other. Anything else in the text is
-// an error, so that a key that was cut off when it was pasted is not silently left out.
-func ParseKeys(text string) (Keys, error) {
-	var keys Keys
-	// A .env file cannot hold line breaks, so they may be written as \n.
-	rest := []byte(strings.TrimSpace(strings.ReplaceAll(text, `\n`, "\n")))
-	for len(rest) > 0 {
-		block, after := pem.Decode(rest)
-		if block == nil || !strings.HasPrefix(string(rest), "-----BEGIN ") {
-			return nil, fmt.Errorf("public key %d is not a whole PEM block: paste it with its BEGIN and END lines", len(keys)+1)
-		}
-		parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("public key %d cannot be read: %w", len(keys)+1, err)
-		}
-		key, ok := parsed.(ed25519.PublicKey)
-		if !ok {
-			return nil, fmt.Errorf("public key %d is a %T: webhooks are signed with Ed25519", len(keys)+1, parsed)
-		}
-		keys = append(keys, key)
-		rest = []byte(strings.TrimSpace(string(after)))
-	}
-	if len(keys) == 0 {
-		return nil, errors.New("there is no public key, so no webhook could be accepted: set GHL_WEBHOOK_PUBLIC_KEYS")
-	}
-	return keys, nil
-}
 
 // Verify returns nil when one of the keys signed body, and ErrSignature otherwise.
 func (k Keys) Verify(header http.Header, body []byte) error {
