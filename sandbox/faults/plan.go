@@ -23,7 +23,8 @@ type Plan struct {
 	injected map[string]map[Kind]int
 	webhooks Deliveries
 
-	late sync.WaitGroup // commits that come after their connection was cut
+	late int           // commits still to come after their connection was cut
+	idle chan struct{} // closed when late becomes 0
 }
 
 // NewPlan makes a plan in which things go wrong by chance as the level says, a pure function of the seed.
@@ -110,8 +111,31 @@ func (p *Plan) Total() int {
 
 // Wait returns when every write that was to commit late has done so. Call it before comparing states.
 func (p *Plan) Wait() {
-	if p != nil {
-		p.late.Wait()
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	late, idle := p.late, p.idle
+	p.mu.Unlock()
+	if late > 0 {
+		<-idle
+	}
+}
+
+func (p *Plan) beginLate() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.late == 0 {
+		p.idle = make(chan struct{})
+	}
+	p.late++
+}
+
+func (p *Plan) endLate() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.late--; p.late == 0 {
+		close(p.idle)
 	}
 }
 

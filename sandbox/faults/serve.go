@@ -111,9 +111,9 @@ func (p *Plan) commitLate(w http.ResponseWriter, r *http.Request, f Fault, next 
 	}
 	later := r.Clone(context.WithoutCancel(r.Context()))
 	later.Body = io.NopCloser(bytes.NewReader(body))
-	p.late.Add(1)
+	p.beginLate()
 	go func() {
-		defer p.late.Done()
+		defer p.endLate()
 		pause(later.Context(), f.Delay)
 		next.ServeHTTP(httptest.NewRecorder(), later)
 	}()
