@@ -196,7 +196,7 @@ func TestTraceHasOneSpanNamedAfterTheOperation(t *testing.T) {
 	require.Equal(t, get.Operation, ended[0].Name())
 	text := ended[0].Status().Description
 	for _, a := range ended[0].Attributes() {
-		text += " " + string(a.Key) + "=" + a.Value.Emit()
+		text += " " + string(a.Key) + "=" + a.Value.String()
 	}
 	require.Contains(t, text, "http.response.status_code=404")
 	require.Contains(t, text, "vendor.trace_id=t-9")
