@@ -17,8 +17,9 @@ type GHL struct {
 	Client func(location string) (*ghl.Client, error)
 	Store  *store.Store
 	Look   Looker
-	// KeepTest lets orders of HighLevel's test mode into the books, for tenants that exist for testing.
-	KeepTest bool
+	// OnlyTest brings orders of HighLevel's test mode and nothing else, for a rehearsal with a tenant of its own. Test
+	// data and live data never meet.
+	OnlyTest bool
 }
 
 // ReadOrderInput names an order.
@@ -32,7 +33,7 @@ type OrderReading struct {
 	Sale domain.Sale `json:"sale"`
 	// Customer is the customer at Sage, nil while unknown.
 	Customer *CustomerRef `json:"customer,omitempty"`
-	// KeptOut is why the order goes no further: TestMode or NotDue; empty if it does.
+	// KeptOut is why the order goes no further: OtherMode or NotDue; empty if it does.
 	KeptOut Outcome `json:"keptOut,omitempty"`
 	// Sightings are the states of order and transactions that were read.
 	Sightings []store.Sighting `json:"sightings,omitempty"`
@@ -56,8 +57,8 @@ func (g *GHL) readOrder(ctx context.Context, in ReadOrderInput) (OrderReading, e
 	if err != nil {
 		return reading, notFoundYet(err, "HighLevel has no order of this id")
 	}
-	if order.Test && !g.KeepTest {
-		reading.KeptOut = TestMode
+	if order.Test != g.OnlyTest {
+		reading.KeptOut = OtherMode
 		return reading, nil
 	}
 	transactions, err := g.transactionsOf(ctx, client, order)
@@ -124,7 +125,7 @@ func (g *GHL) transactionsFiledUnder(ctx context.Context, client *ghl.Client, en
 		if t.EntityID != "" && t.EntityID != entity {
 			continue // a filter that was not understood must not give us another order's money
 		}
-		if !t.Test || g.KeepTest {
+		if t.Test == g.OnlyTest {
 			transactions = append(transactions, t)
 		}
 	}

@@ -15,8 +15,8 @@ const (
 	Outdated Outcome = "outdated"
 	// NotDue: no money has cleared, and there is nothing in the books.
 	NotDue Outcome = "not_due"
-	// TestMode: an order of the source's test mode, which is kept out of the books.
-	TestMode Outcome = "test_mode"
+	// OtherMode: an order of the source's test mode where live ones are brought, or the other way round.
+	OtherMode Outcome = "other_mode"
 	// Parked: it cannot be carried out now.
 	Parked Outcome = "parked"
 )

@@ -145,7 +145,7 @@ func summary(ctx context.Context, in SweepInput, rows int, bad []ghl.RowError, n
 // the books began are left out unless the books have them: nobody asked for the shop's whole past.
 func (g *GHL) look(ctx context.Context, in SweepInput, row sweptRow) (bool, error) {
 	beat(ctx, "handing out hints")
-	if row.test && !g.KeepTest {
+	if row.test != g.OnlyTest {
 		return false, nil
 	}
 	if row.invoice != "" {

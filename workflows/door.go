@@ -7,6 +7,8 @@ import (
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
+
+	"github.com/tallystick/tallystick/activities"
 )
 
 // Hint says why an object should be looked at again. It never carries the object: the process reads that itself, so
@@ -69,4 +71,17 @@ func (d Door) LookAtInvoice(ctx context.Context, location, invoice string, hint 
 func startAttributes(location, object string) temporal.SearchAttributes {
 	return temporal.NewSearchAttributes(
 		LocationAttribute.ValueSet(location), ObjectAttribute.ValueSet(object), StateAttribute.ValueSet(StateWorking))
+}
+
+// ForSweeps is the door as the sweeps use it, which know an object and why it should be looked at.
+func (d Door) ForSweeps() activities.Looker { return sweepDoor{d} }
+
+type sweepDoor struct{ door Door }
+
+func (s sweepDoor) LookAtOrder(ctx context.Context, location, order, event string) error {
+	return s.door.LookAtOrder(ctx, location, order, Hint{Source: FromSweep, Event: event, At: time.Now().UTC()})
+}
+
+func (s sweepDoor) LookAtInvoice(ctx context.Context, location, invoice, event string) error {
+	return s.door.LookAtInvoice(ctx, location, invoice, Hint{Source: FromSweep, Event: event, At: time.Now().UTC()})
 }

@@ -63,7 +63,9 @@ const (
 )
 
 // PaymentToOrderID is the workflow id of the process for one HighLevel order.
-func PaymentToOrderID(location, order string) string { return id(paymentToOrderPrefix, location, order) }
+func PaymentToOrderID(location, order string) string {
+	return id(paymentToOrderPrefix, location, order)
+}
 
 // InvoiceToOrderID is the workflow id of the search for the orders of one HighLevel invoice.
 func InvoiceToOrderID(location, invoice string) string {

@@ -1,0 +1,110 @@
+package workflows_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/tallystick/tallystick/activities"
+	"github.com/tallystick/tallystick/clients/ghl"
+	"github.com/tallystick/tallystick/workflows"
+)
+
+func TestInvoiceThatHasItsOrderIsDoneAtOnce(t *testing.T) {
+	r := newRun(t)
+	r.OnActivity("LookAtOrdersOfInvoice", mock.Anything, activities.InvoiceInput{Location: location, InvoiceID: "inv"}).
+		Return([]string{order}, nil).Once()
+	r.ExecuteWorkflow(workflows.InvoiceToOrder, workflows.InvoiceToOrderInput{Location: location, InvoiceID: "inv"})
+	require.NoError(t, r.GetWorkflowError())
+}
+
+func TestInvoiceWaitsForItsOrderAndGivesUpToTheSweep(t *testing.T) {
+	r := newRun(t)
+	r.OnActivity("LookAtOrdersOfInvoice", mock.Anything, mock.Anything).Return(nil, nil).Times(5)
+	began := r.Now()
+	r.ExecuteWorkflow(workflows.InvoiceToOrder, workflows.InvoiceToOrderInput{Location: location, InvoiceID: "inv"})
+	require.NoError(t, r.GetWorkflowError())
+	require.Greater(t, r.Now().Sub(began), time.Hour)
+}
+
+func TestInvoiceHintDuringALookCausesAnother(t *testing.T) {
+	r := newRun(t)
+	r.OnActivity("LookAtOrdersOfInvoice", mock.Anything, mock.Anything).After(time.Minute).Return([]string{order}, nil).Twice()
+	r.RegisterDelayedCallback(func() { r.SignalWorkflow(workflows.LookSignal, workflows.Hint{}) }, time.Second)
+	r.ExecuteWorkflow(workflows.InvoiceToOrder, workflows.InvoiceToOrderInput{Location: location, InvoiceID: "inv"})
+	require.NoError(t, r.GetWorkflowError())
+}
+
+func TestInvoiceHintCutsTheWaitShort(t *testing.T) {
+	r := newRun(t)
+	r.OnActivity("LookAtOrdersOfInvoice", mock.Anything, mock.Anything).Return(nil, nil).Once()
+	r.OnActivity("LookAtOrdersOfInvoice", mock.Anything, mock.Anything).Return([]string{order}, nil).Once()
+	r.RegisterDelayedCallback(func() { r.SignalWorkflow(workflows.LookSignal, workflows.Hint{}) }, time.Second)
+	began := r.Now()
+	r.ExecuteWorkflow(workflows.InvoiceToOrder, workflows.InvoiceToOrderInput{Location: location, InvoiceID: "inv"})
+	require.NoError(t, r.GetWorkflowError())
+	require.Less(t, r.Now().Sub(began), 5*time.Second)
+}
+
+// swept prepares a sweep of two pages of transactions and one of orders.
+func swept(r run) {
+	window := activities.SweepWindow{From: time.Unix(100, 0).UTC(), To: time.Unix(200, 0).UTC()}
+	r.OnActivity("OpenWindow", mock.Anything, mock.Anything).Return(window, nil).Maybe()
+	page := func(kind activities.SweepKind, offset int, result activities.SweepPage) {
+		r.OnActivity("Sweep", mock.Anything, activities.SweepInput{
+			Location: location, Kind: kind, Window: window, At: ghl.Cursor{Offset: offset},
+		}).Return(result, nil).Maybe()
+	}
+	page(activities.SweepTransactions, 0, activities.SweepPage{Rows: 100, Looks: 3, Next: ghl.Cursor{Offset: 100}})
+	page(activities.SweepTransactions, 100, activities.SweepPage{Rows: 20, Looks: 1, Done: true})
+	page(activities.SweepOrders, 0, activities.SweepPage{Rows: 5, Looks: 0, Done: true})
+}
+
+func TestSweepGoesThroughEveryPageAndMovesTheCursorLast(t *testing.T) {
+	r := newRun(t)
+	swept(r)
+	r.OnActivity("RetryParked", mock.Anything, activities.LocationInput{Location: location}).Return(2, nil).Once()
+	r.OnActivity("CloseWindow", mock.Anything, mock.Anything).Return(nil).Once()
+	r.ExecuteWorkflow(workflows.PaymentSweep, workflows.PaymentSweepInput{Location: location})
+	require.NoError(t, r.GetWorkflowError())
+	var progress workflows.SweepProgress
+	require.NoError(t, r.GetWorkflowResult(&progress))
+	require.Equal(t, 125, progress.Rows)
+	require.Equal(t, 6, progress.Looks)
+}
+
+func TestSweepThatFailsLeavesTheCursor(t *testing.T) {
+	r := newRun(t)
+	r.OnActivity("OpenWindow", mock.Anything, mock.Anything).Return(activities.SweepWindow{}, nil).Once()
+	r.OnActivity("Sweep", mock.Anything, mock.Anything).Return(activities.SweepPage{}, fault(activities.Unauthorized, "no")).Once()
+	r.ExecuteWorkflow(workflows.PaymentSweep, workflows.PaymentSweepInput{Location: location})
+	require.Error(t, r.GetWorkflowError())
+}
+
+func TestLongSweepGoesOnWhereItWas(t *testing.T) {
+	r := newRun(t)
+	r.SetContinueAsNewSuggested(true)
+	swept(r)
+	r.ExecuteWorkflow(workflows.PaymentSweep, workflows.PaymentSweepInput{Location: location})
+	var next *workflow.ContinueAsNewError
+	require.True(t, errors.As(r.GetWorkflowError(), &next))
+
+	var in workflows.PaymentSweepInput
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(next.Input, &in))
+	require.Equal(t, 100, in.Resume.At.Offset)
+
+	resumed := newRun(t)
+	swept(resumed)
+	resumed.OnActivity("RetryParked", mock.Anything, mock.Anything).Return(0, nil).Once()
+	resumed.OnActivity("CloseWindow", mock.Anything, mock.Anything).Return(nil).Once()
+	resumed.ExecuteWorkflow(workflows.PaymentSweep, in)
+	require.NoError(t, resumed.GetWorkflowError())
+	var progress workflows.SweepProgress
+	require.NoError(t, resumed.GetWorkflowResult(&progress))
+	require.Equal(t, 125, progress.Rows)
+}
