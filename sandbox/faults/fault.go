@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -78,6 +79,15 @@ const (
 	// Hell: about one call in six suffers something, and webhooks come late, several times, or never.
 	Hell Level = "hell"
 )
+
+// ParseLevel reads a level's name, as a command's flag has it.
+func ParseLevel(name string) (Level, error) {
+	switch l := Level(name); l {
+	case None, Some, Hell:
+		return l, nil
+	}
+	return "", fmt.Errorf("there is no level of faults called %q: choose none, some or hell", name)
+}
 
 // Chance is a fault and how probable it is for one call, between 0 and 1.
 type Chance struct {

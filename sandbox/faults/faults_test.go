@@ -211,6 +211,13 @@ func TestALevelIsAFunctionOfTheSeedAndClearEndsIt(t *testing.T) {
 }
 
 func TestHellIsHellAndSomeIsSome(t *testing.T) {
+	for _, l := range []faults.Level{faults.None, faults.Some, faults.Hell} {
+		parsed, err := faults.ParseLevel(string(l))
+		require.NoError(t, err)
+		require.Equal(t, l, parsed)
+	}
+	_, err := faults.ParseLevel("heaven")
+	require.Error(t, err)
 	sum := func(l faults.Level) (total float64) {
 		for _, c := range l.Chances() {
 			total += c.Probability

@@ -626,3 +626,17 @@ func TestThePublishedSamplesCanBeImported(t *testing.T) {
 	require.Len(t, o.Items, 2)
 	require.Equal(t, "completed", c.get("/payments/orders/" + o.ID)["status"])
 }
+
+func TestAnEventCanBeSentOnceMore(t *testing.T) {
+	c := start(t, ghl.Options{Webhooks: ghl.WebhookOptions{Events: []string{}}})
+	d := openDoor(t, c)
+	o := c.sale(nil)
+	require.NoError(t, c.server.SendEvent("OrderStatusUpdate", o.ID))
+	require.ErrorIs(t, c.server.SendEvent("InvoicePaid", o.ID), ghl.ErrUnknown)
+	require.NoError(t, c.server.WaitWebhooks(t.Context()))
+	require.Len(t, d.bodies["OrderStatusUpdate"], 1)
+	require.Empty(t, d.bodies["OrderCreate"])
+	body, err := c.server.WebhookBody("OrderCreate", o.ID)
+	require.NoError(t, err)
+	require.Contains(t, string(body), o.ID)
+}

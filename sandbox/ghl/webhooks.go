@@ -180,7 +180,7 @@ func (s *Server) sendAll(events []event) {
 	}
 }
 
-// send delivers an event as the plan has it: in its time, several times, or never.
+// send delivers an event, if it is one of those to be sent, as the plan has it: in its time, several times, or never.
 func (s *Server) send(name, id string) {
 	h := &s.hooks
 	h.mu.Lock()
@@ -193,6 +193,12 @@ func (s *Server) send(name, id string) {
 	webhookID := s.newUUID("webhook")
 	body := s.webhookBody(name, id, webhookID)
 	s.mu.Unlock()
+	s.spread(name, id, webhookID, body)
+}
+
+// spread sends the copies of an event, each in its time.
+func (s *Server) spread(name, id, webhookID string, body []byte) {
+	h := &s.hooks
 	delays := h.plan.Delivery(webhookID)
 	if len(delays) == 0 {
 		h.record(Delivery{Event: name, ObjectID: id, WebhookID: webhookID, NeverSent: true})
@@ -206,6 +212,42 @@ func (s *Server) send(name, id string) {
 				s.deliver(h.ctx, Delivery{Event: name, ObjectID: id, WebhookID: webhookID, Copy: i + 1}, body)
 			}
 		}()
+	}
+}
+
+// SendEvent delivers an event about an order, invoice or contact as it is now, as the plan has it: for news that comes
+// once more. It is sent whether or not Options name the event.
+func (s *Server) SendEvent(name, objectID string) error {
+	s.mu.Lock()
+	if !s.known(name, objectID) {
+		s.mu.Unlock()
+		return fmt.Errorf("%w: %s of %s", ErrUnknown, name, objectID)
+	}
+	webhookID := s.newUUID("webhook")
+	body := s.webhookBody(name, objectID, webhookID)
+	s.mu.Unlock()
+	s.spread(name, objectID, webhookID, body)
+	return nil
+}
+
+// WebhookBody is the body that an event would have now, for tests that change it before they send it with SendRaw.
+func (s *Server) WebhookBody(name, objectID string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.known(name, objectID) {
+		return nil, fmt.Errorf("%w: %s of %s", ErrUnknown, name, objectID)
+	}
+	return s.webhookBody(name, objectID, s.newUUID("webhook")), nil
+}
+
+func (s *Server) known(name, id string) bool {
+	switch {
+	case strings.HasPrefix(name, "Invoice"):
+		return s.invoices.byID[id] != nil
+	case strings.HasPrefix(name, "Contact"):
+		return s.contacts[id] != nil
+	default:
+		return s.orders.byID[id] != nil
 	}
 }
 

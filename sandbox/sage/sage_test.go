@@ -506,3 +506,32 @@ func BenchmarkFindByExtID(b *testing.B) {
 		_ = resp.Body.Close()
 	}
 }
+
+// FuzzWhere finds clauses that break the server instead of being answered or refused with 901.
+func FuzzWhere(f *testing.F) {
+	server := sage.New(sage.Options{})
+	require.NoError(f, server.Start())
+	f.Cleanup(server.Close)
+	public, secret := server.Keys()
+	resp, err := http.Post(server.URL()+"/login", "application/json", //nolint:noctx // a fuzz test
+		strings.NewReader(fmt.Sprintf(`{"username":%q,"password":%q}`, public, secret)))
+	require.NoError(f, err)
+	var out struct{ Token string }
+	require.NoError(f, json.NewDecoder(resp.Body).Decode(&out))
+	require.NoError(f, resp.Body.Close())
+	for _, seed := range []string{"id=1", "descriptionEN='it''s' OR (deleted=false)", "id IN (1,2) AND descriptionEN LIKE '%[a'",
+		"'", "((", "id=", "dateCreated>'2026-01-01'", "won=true", "id=99999999999999999999", "id='\x00'"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, where string) {
+		req, err := http.NewRequestWithContext(t.Context(), "GET",
+			server.URL()+"/salesorderStatuses?"+url.Values{"where": {where}}.Encode(), nil)
+		require.NoError(t, err)
+		req.Header.Set("X-Session-Key", out.Token)
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		require.Contains(t, []int{200, 400, 431}, resp.StatusCode)
+		_, _ = io.Copy(io.Discard, resp.Body)
+	})
+}

@@ -85,6 +85,17 @@ func (g *generator) id(kind string, n int) string {
 	return hex.EncodeToString(sum[:12])
 }
 
+// contactID is 20 letters and digits; letters of both cases, since Sage's where clause doesn't tell them apart.
+func (g *generator) contactID(n int) string {
+	id := []byte(g.id("contact", n)[:20])
+	for i := range id {
+		if i%2 == 0 && id[i] >= 'a' {
+			id[i] -= 'a' - 'A'
+		}
+	}
+	return string(id)
+}
+
 func (g *generator) chance(percent int) bool { return g.dice.IntN(100) < percent }
 
 func (g *generator) between(from, to int64) int64 { return from + g.dice.Int64N(to-from+1) }
@@ -109,7 +120,7 @@ func (g *generator) stock() {
 func (g *generator) customer(i int) {
 	first := []string{"Ada", "Grace", "Alan", "Élodie", "Jürgen", "Zoë", "Ken", "Barbara"}
 	last := []string{"Lovelace", "Hopper", "Turing", "O'Brien", "Müller", "Li", "Thompson", "Liskov"}
-	c := ghl.Contact{ID: g.id("contact", i)[:20], FirstName: first[g.dice.IntN(len(first))],
+	c := ghl.Contact{ID: g.contactID(i), FirstName: first[g.dice.IntN(len(first))],
 		LastName: last[g.dice.IntN(len(last))], Email: fmt.Sprintf("Buyer%d@Example.com", i),
 		Phone: fmt.Sprintf("+1555%07d", i), City: "Ledgerham", Country: "US"}
 	switch roll := g.dice.IntN(100); {
