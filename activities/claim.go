@@ -48,7 +48,7 @@ func (a *Sage) claim(ctx context.Context, location string, keys ...string) (rele
 		if time.Now().After(deadline) {
 			return nil, faultf(Busy, "another order is bringing the same customer or product into Sage at this moment")
 		}
-		beat(ctx, "waiting for a claim")
+		doing(ctx, "waiting for a claim")
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()

@@ -30,6 +30,8 @@ type BringCustomerInput struct {
 // id, else those with the customer's e-mail address, else new ones. What people wrote on them is left alone; an external
 // id is added where there is none.
 func (a *Sage) BringCustomer(ctx context.Context, in BringCustomerInput) (CustomerRef, error) {
+	ctx, stop := alive(ctx)
+	defer stop()
 	ref, err := a.bringCustomer(ctx, in)
 	return ref, a.fail(ctx, err)
 }

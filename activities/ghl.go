@@ -42,6 +42,8 @@ type OrderReading struct {
 // ReadOrder reads an order with its transactions: two calls, one more while the customer is unknown, and two more for an
 // order that came from an invoice. An order without cleared money that the books do not have goes no further.
 func (g *GHL) ReadOrder(ctx context.Context, in ReadOrderInput) (OrderReading, error) {
+	ctx, stop := alive(ctx)
+	defer stop()
 	reading, err := g.readOrder(ctx, in)
 	return reading, asTemporal(err, attempt(ctx), 0)
 }
@@ -52,7 +54,7 @@ func (g *GHL) readOrder(ctx context.Context, in ReadOrderInput) (OrderReading, e
 	if err != nil {
 		return reading, err
 	}
-	beat(ctx, "reading the order")
+	doing(ctx, "reading the order")
 	order, err := client.Orders.Get(ctx, in.OrderID)
 	if err != nil {
 		return reading, notFoundYet(err, "HighLevel has no order of this id")
@@ -112,7 +114,7 @@ func (g *GHL) transactionsOf(ctx context.Context, client *ghl.Client, order ghl.
 }
 
 func (g *GHL) transactionsFiledUnder(ctx context.Context, client *ghl.Client, entity string) ([]ghl.Transaction, error) {
-	beat(ctx, "reading transactions")
+	doing(ctx, "reading transactions")
 	var transactions []ghl.Transaction
 	for t, err := range client.Transactions.All(ctx, ghl.TransactionFilter{EntityID: entity}) {
 		var unreadable *ghl.RowError
@@ -137,7 +139,7 @@ func (g *GHL) addInvoiceNumber(ctx context.Context, client *ghl.Client, sale *do
 	if sale.InvoiceID == "" {
 		return nil
 	}
-	beat(ctx, "reading the invoice")
+	doing(ctx, "reading the invoice")
 	invoice, err := client.Invoices.Get(ctx, sale.InvoiceID)
 	if ghl.IsNotFound(err) {
 		return nil // a deleted invoice takes nothing from the order
@@ -154,7 +156,7 @@ func (g *GHL) addContact(ctx context.Context, client *ghl.Client, sale *domain.S
 	if sale.Customer.ContactID == "" {
 		return nil
 	}
-	beat(ctx, "reading the contact")
+	doing(ctx, "reading the contact")
 	contact, err := client.Contacts.Get(ctx, sale.Customer.ContactID)
 	if ghl.IsNotFound(err) {
 		return nil // merged or deleted: the snapshot must do
@@ -174,6 +176,8 @@ type InvoiceInput struct {
 
 // LookAtOrdersOfInvoice finds the orders that came from an invoice and hands each a hint. It results in their ids.
 func (g *GHL) LookAtOrdersOfInvoice(ctx context.Context, in InvoiceInput) ([]string, error) {
+	ctx, stop := alive(ctx)
+	defer stop()
 	ids, err := g.lookAtOrdersOfInvoice(ctx, in)
 	return ids, asTemporal(err, attempt(ctx), 0)
 }
@@ -183,7 +187,7 @@ func (g *GHL) lookAtOrdersOfInvoice(ctx context.Context, in InvoiceInput) ([]str
 	if err != nil {
 		return nil, err
 	}
-	beat(ctx, "finding the orders of the invoice")
+	doing(ctx, "finding the orders of the invoice")
 	var ids []string
 	for order, err := range client.Orders.All(ctx, ghl.OrderFilter{SourceID: in.InvoiceID}) {
 		if err != nil {

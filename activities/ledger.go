@@ -168,6 +168,8 @@ const retryBatch = 500
 // RetryParked has every parked order looked at again whose cause may have passed and whose wait is over. It results in
 // how many there were.
 func (l *Ledger) RetryParked(ctx context.Context, in LocationInput) (int, error) {
+	ctx, stop := alive(ctx)
+	defer stop()
 	due, _, err := l.Store.ParkedItems(ctx, store.ParkedFilter{
 		Location: in.Location, DueBefore: time.Now(), Page: store.Page{Limit: retryBatch},
 	})
@@ -175,7 +177,6 @@ func (l *Ledger) RetryParked(ctx context.Context, in LocationInput) (int, error)
 		return 0, asTemporal(err, attempt(ctx), 0)
 	}
 	for _, item := range due {
-		activity.RecordHeartbeat(ctx)
 		if err := l.Look.LookAtOrder(ctx, item.Location, item.ObjectID, "parked"); err != nil {
 			return 0, asTemporal(err, attempt(ctx), 0)
 		}

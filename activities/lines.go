@@ -121,7 +121,7 @@ func lineFields(have sage.Line, want domain.BookingLine, product int64, position
 func (b *bringing) bringLines(ctx context.Context, order sage.Order, changes lineChanges) ([]store.LineRecord, error) {
 	lines := changes.keep
 	for _, w := range changes.write {
-		beat(ctx, "writing a line")
+		doing(ctx, "writing a line")
 		if w.id != 0 {
 			if err := b.conn.Lines.Update(ctx, w.id, w.fields); err != nil {
 				return nil, err
@@ -136,7 +136,7 @@ func (b *bringing) bringLines(ctx context.Context, order sage.Order, changes lin
 		lines = append(lines, store.LineRecord{Position: w.position, SageID: id})
 	}
 	for _, id := range changes.remove {
-		beat(ctx, "removing a surplus line")
+		doing(ctx, "removing a surplus line")
 		if err := b.conn.Lines.Delete(ctx, id); err != nil {
 			return nil, err
 		}

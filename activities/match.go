@@ -13,7 +13,7 @@ import (
 // find looks for the Sage order of the sale: one that bears our external id, one that the ledger remembers, one that a
 // person decided on, or one that people made by hand and that is clearly this sale. It is nil when there is none.
 func (b *bringing) find(ctx context.Context) (*sage.Order, error) {
-	beat(ctx, "looking for the order")
+	doing(ctx, "looking for the order")
 	rows, err := b.conn.Orders.FindByKeys(ctx, b.booking.ExtID, b.in.Sale.References()...)
 	if err != nil {
 		return nil, err
@@ -158,7 +158,7 @@ const zoneMargin = 24 * time.Hour
 // openOrders are the open orders of the same account, currency and total that people made at about the time of the sale.
 func (b *bringing) openOrders(ctx context.Context) ([]sage.Order, error) {
 	since := b.in.Sale.CreatedAt.Add(-b.conn.settings.MatchOpenWithin - zoneMargin)
-	beat(ctx, "looking for an order made by hand")
+	doing(ctx, "looking for an order made by hand")
 	rows, err := b.conn.Orders.Find(ctx, sage.And(
 		sage.Eq("accountId.id", b.in.Customer.AccountID),
 		sage.Eq("currencyId.id", b.currency),

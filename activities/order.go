@@ -33,6 +33,8 @@ type BringOrderResult struct {
 // so that an order is not seen as paid before it is complete. What is written is read back and compared, then recorded
 // in the ledger. A sale whose booking the ledger has already costs one read and no write.
 func (a *Sage) BringOrder(ctx context.Context, in BringOrderInput) (BringOrderResult, error) {
+	ctx, stop := alive(ctx)
+	defer stop()
 	b := &bringing{sage: a, in: in}
 	outcome, err := b.run(ctx)
 	result := BringOrderResult{Outcome: outcome, SageID: b.orderID, State: b.booking.Settlement.State}
@@ -113,7 +115,7 @@ func (b *bringing) create(ctx context.Context) (Outcome, error) {
 	if b.products, err = b.ensureProducts(ctx); err != nil {
 		return "", err
 	}
-	beat(ctx, "making the order")
+	doing(ctx, "making the order")
 	t, total := b.conn.tenant, b.booking.Total.Decimal()
 	reference := clip(b.booking.Reference, nameLength)
 	b.orderID, err = b.conn.Orders.Create(ctx, sage.OrderFields{
@@ -172,7 +174,7 @@ func (b *bringing) update(ctx context.Context, order sage.Order) (Outcome, error
 
 // lineChanges plans the lines of an order that stands. Lines of an adopted order that people wrote are theirs.
 func (b *bringing) lineChanges(ctx context.Context, order sage.Order) (changes lineChanges, theirLines bool, err error) {
-	beat(ctx, "reading the lines")
+	doing(ctx, "reading the lines")
 	have, err := b.conn.Lines.OfOrder(ctx, order.ID)
 	if err != nil {
 		return changes, false, err
@@ -206,7 +208,7 @@ func (b *bringing) bringHeader(ctx context.Context, order sage.Order, theirLines
 	if !differs {
 		return false, nil
 	}
-	beat(ctx, "writing the order")
+	doing(ctx, "writing the order")
 	return true, b.conn.Orders.Update(ctx, order.ID, fields)
 }
 
@@ -268,7 +270,7 @@ func (b *bringing) upToDate(order sage.Order) bool {
 // verifyAndEnter reads back what was written and compares, for Sage ignores fields it does not know, checks no totals
 // and takes one external id twice.
 func (b *bringing) verifyAndEnter(ctx context.Context) error {
-	beat(ctx, "reading back")
+	doing(ctx, "reading back")
 	match, err := b.conn.Orders.FindByExtID(ctx, b.booking.ExtID)
 	if err != nil {
 		return err

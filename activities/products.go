@@ -76,7 +76,7 @@ func (b *bringing) knownProducts(ctx context.Context, plans map[string]domain.Pr
 func (b *bringing) findOrMakeProducts(
 	ctx context.Context, plans map[string]domain.ProductPlan, missing []string, ids map[string]int64,
 ) error {
-	beat(ctx, "finding products")
+	doing(ctx, "finding products")
 	found, err := b.conn.Products.FindByExtIDs(ctx, missing...)
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ func (b *bringing) findOrMakeProducts(
 }
 
 func (b *bringing) makeProduct(ctx context.Context, plan domain.ProductPlan) (int64, error) {
-	beat(ctx, "making a product")
+	doing(ctx, "making a product")
 	price := plan.Price.Decimal()
 	name := text(plan.Name, productLength)
 	if name == nil {

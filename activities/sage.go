@@ -79,13 +79,6 @@ type settleError struct {
 
 func (e settleError) Unwrap() error { return e.error }
 
-// beat tells Temporal that the step is alive. It stands before every call.
-func beat(ctx context.Context, what string) {
-	if activity.IsActivity(ctx) {
-		activity.RecordHeartbeat(ctx, what)
-	}
-}
-
 func logger(ctx context.Context) log.Logger {
 	if activity.IsActivity(ctx) {
 		return activity.GetLogger(ctx)

@@ -42,6 +42,8 @@ type SweepPage struct {
 // Sweep reads one page of transactions or orders, has every order looked at of which something changed since it was
 // last seen, and only then records what it saw: a step that dies in between hands the same hints out once more.
 func (g *GHL) Sweep(ctx context.Context, in SweepInput) (SweepPage, error) {
+	ctx, stop := alive(ctx)
+	defer stop()
 	page, err := g.sweep(ctx, in)
 	return page, asTemporal(err, attempt(ctx), 0)
 }
@@ -51,7 +53,7 @@ func (g *GHL) sweep(ctx context.Context, in SweepInput) (SweepPage, error) {
 	if err != nil {
 		return SweepPage{}, err
 	}
-	beat(ctx, "reading a page")
+	doing(ctx, "reading a page")
 	result, rows, err := g.readPage(ctx, client, in)
 	if err != nil {
 		return result, err
@@ -144,7 +146,7 @@ func summary(ctx context.Context, in SweepInput, rows int, bad []ghl.RowError, n
 // look hands a hint about a changed row to the process it concerns, and tells whether there was one. Sales from before
 // the books began are left out unless the books have them: nobody asked for the shop's whole past.
 func (g *GHL) look(ctx context.Context, in SweepInput, row sweptRow) (bool, error) {
-	beat(ctx, "handing out hints")
+	doing(ctx, "handing out hints")
 	if row.test != g.OnlyTest {
 		return false, nil
 	}

@@ -35,15 +35,15 @@ func onQueue(ctx workflow.Context, queue string, limit time.Duration, summary st
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           queue,
 		StartToCloseTimeout: limit,
-		HeartbeatTimeout:    HeartbeatTimeout,
+		HeartbeatTimeout:    heartbeatTimeout,
 		RetryPolicy:         patiently(),
 		Summary:             summary,
 	})
 }
 
-// HeartbeatTimeout is how long a step may be silent before another worker takes it over. Each call to a vendor is
-// preceded by a heartbeat, and a call may not take longer than this.
-const HeartbeatTimeout = 30 * time.Second
+// heartbeatTimeout is how long a step may be silent before another worker takes it over: several of the beats that the
+// steps send every five seconds.
+const heartbeatTimeout = 20 * time.Second
 
 // noteStep is for quick steps against our own store.
 func noteStep(ctx workflow.Context, summary string) workflow.Context {
