@@ -15,8 +15,6 @@ import (
 	"net/http"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/tallystick/tallystick/starter/webhook"
 )
 
@@ -32,13 +30,11 @@ const (
 
 // Options are what a Server is made of.
 type Options struct {
-	// Listen is where webhooks, health and codec are served; Metrics where the metrics are, empty for nowhere.
-	Listen, Metrics string
-	Webhooks        *webhook.Handler
+	// Listen is where everything is served, as host:port.
+	Listen   string
+	Webhooks *webhook.Handler
 	// Codec shows payloads to the Temporal UI under /codec/; nil serves none.
 	Codec http.Handler
-	// MetricsHandler answers /metrics on the Metrics address.
-	MetricsHandler http.Handler
 	// Probes tell whether work can be accepted.
 	Probes []Probe
 	// Drain is how long requests are still taken in after readiness was withdrawn, so that a load balancer notices.
@@ -53,79 +49,43 @@ type Server struct {
 	options  Options
 	ready    *readiness
 	listener net.Listener
-	metrics  net.Listener
 }
 
-// Open takes the addresses, so that one that is in use is known at once.
+// Open takes the address, so that one that is in use is known at once.
 func Open(ctx context.Context, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{options: o, ready: &readiness{probes: o.Probes, now: time.Now, log: o.Log}}
 	var err error
-	if s.listener, err = listen(ctx, o.Listen, "LISTEN_ADDRESS"); err != nil {
-		return nil, err
-	}
-	if o.Metrics == "" {
-		return s, nil
-	}
-	if s.metrics, err = listen(ctx, o.Metrics, "METRICS_ADDRESS"); err != nil {
-		return nil, errors.Join(err, s.listener.Close())
+	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen); err != nil {
+		return nil, fmt.Errorf("cannot listen on %s, set LISTEN_ADDRESS to a free address: %w", o.Listen, err)
 	}
 	return s, nil
-}
-
-func listen(ctx context.Context, address, variable string) (net.Listener, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s, set %s to a free address: %w", address, variable, err)
-	}
-	return l, nil
 }
 
 // Addr is the address the front door listens on.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// MetricsAddr is the address of the metrics, empty where there are none.
-func (s *Server) MetricsAddr() string {
-	if s.metrics == nil {
-		return ""
-	}
-	return s.metrics.Addr().String()
-}
-
 // Run serves until the context ends, and then stops in order: readiness is withdrawn, requests are taken in for the time
 // of a drain, the listener closes, and requests in flight are finished. The error is nil when all that went well.
 func (s *Server) Run(ctx context.Context) error {
 	front := s.httpServer(s.routes())
-	servers := map[*http.Server]net.Listener{front: s.listener}
-	var metrics *http.Server
-	if s.metrics != nil {
-		mux := http.NewServeMux()
-		mux.Handle("GET /metrics", s.options.MetricsHandler)
-		metrics = s.httpServer(mux)
-		servers[metrics] = s.metrics
+	served := make(chan error, 1)
+	go func() { served <- front.Serve(s.listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve on %s: %w", s.Addr(), err)
+	case <-ctx.Done():
 	}
-	group, failed := errgroup.WithContext(context.WithoutCancel(ctx))
-	for server, listener := range servers {
-		group.Go(func() error {
-			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-				return fmt.Errorf("serve on %s: %w", listener.Addr(), err)
-			}
-			return nil
-		})
+	err := s.stop(context.WithoutCancel(ctx), front)
+	if end := <-served; !errors.Is(end, http.ErrServerClosed) {
+		err = errors.Join(err, end)
 	}
-	group.Go(func() error {
-		select {
-		case <-ctx.Done():
-		case <-failed.Done(): // one of them broke; nothing is left to wait for
-		}
-		return s.stop(context.WithoutCancel(ctx), front, metrics)
-	})
-	return group.Wait()
+	return err
 }
 
-func (s *Server) stop(ctx context.Context, front, metrics *http.Server) error {
+func (s *Server) stop(ctx context.Context, front *http.Server) error {
 	s.ready.withdraw()
 	s.options.Webhooks.Drain()
 	s.options.Log.InfoContext(ctx, "stopping", "drain", s.options.Drain.String())
@@ -134,14 +94,10 @@ func (s *Server) stop(ctx context.Context, front, metrics *http.Server) error {
 	<-drained.C
 	ctx, cancel := context.WithTimeout(ctx, s.options.Grace)
 	defer cancel()
-	err := front.Shutdown(ctx)
-	if err != nil {
-		err = fmt.Errorf("some requests were not finished within %s: %w", s.options.Grace, errors.Join(err, front.Close()))
+	if err := front.Shutdown(ctx); err != nil {
+		return fmt.Errorf("some requests were not finished within %s: %w", s.options.Grace, errors.Join(err, front.Close()))
 	}
-	if metrics != nil {
-		err = errors.Join(err, metrics.Close())
-	}
-	return err
+	return nil
 }
 
 func (s *Server) httpServer(handler http.Handler) *http.Server {

@@ -41,8 +41,7 @@ func run(t *testing.T, change func(*Options)) *running {
 	door, err := webhook.New(webhook.Options{Door: nowhere{}, Locations: webhook.One("here")})
 	require.NoError(t, err)
 	options := Options{
-		Listen: "127.0.0.1:0", Metrics: "127.0.0.1:0", Webhooks: door, Grace: 5 * time.Second,
-		MetricsHandler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") }),
+		Listen: "127.0.0.1:0", Webhooks: door, Grace: 5 * time.Second,
 	}
 	if change != nil {
 		change(&options)
@@ -84,8 +83,6 @@ func TestRoutes(t *testing.T) {
 	assert.Equal(t, 405, code)
 	code, _ = get(t, r.base+"/metrics")
 	assert.Equal(t, 404, code, "metrics are not for whoever reaches the front door")
-	_, body = get(t, "http://"+r.MetricsAddr()+"/metrics")
-	assert.Equal(t, "metrics", body)
 }
 
 func TestReadinessFollowsTheDependencies(t *testing.T) {
@@ -150,8 +147,6 @@ func TestAnAddressInUseIsToldAtOnce(t *testing.T) {
 	r := run(t, nil)
 	_, err := Open(t.Context(), Options{Listen: r.Addr()})
 	assert.ErrorContains(t, err, "LISTEN_ADDRESS")
-	_, err = Open(t.Context(), Options{Listen: "127.0.0.1:0", Metrics: r.Addr()})
-	assert.ErrorContains(t, err, "METRICS_ADDRESS")
 }
 
 func TestSlowHeadersAndLargeOnesAreCutOff(t *testing.T) {
