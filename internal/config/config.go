@@ -55,7 +55,7 @@ type Secrets struct {
 // HTTP says where the processes listen.
 type HTTP struct {
 	Listen       Address  `envconfig:"LISTEN_ADDRESS" default:"127.0.0.1:8088" desc:"The starter's front door, for webhooks."`
-	Metrics      Address  `envconfig:"METRICS_ADDRESS" default:"127.0.0.1:9090" desc:"Prometheus metrics at /metrics, or off. On one machine give the worker and the starter different ones."`
+	Metrics      Address  `envconfig:"METRICS_ADDRESS" default:"127.0.0.1:9090" desc:"Prometheus metrics at /metrics, or off. The starter's own default is 127.0.0.1:9091, so that both may run on one machine."`
 	CodecOrigins []string `envconfig:"CODEC_ORIGINS" default:"http://127.0.0.1:8233,http://localhost:8233" desc:"Addresses of the Temporal web UI that may ask the starter to decrypt payloads for display."`
 }
 

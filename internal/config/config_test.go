@@ -67,6 +67,20 @@ func TestDefaults(t *testing.T) {
 	require.True(t, c.AdminOverHTTP())
 }
 
+// TestBothOnOneMachine: the worker and the starter do not want the same port.
+func TestBothOnOneMachine(t *testing.T) {
+	environment(t, complete)
+	worker, err := config.Load(config.Worker)
+	require.NoError(t, err)
+	serve, err := config.Load(config.Serve)
+	require.NoError(t, err)
+	require.NotEqual(t, worker.HTTP.Metrics, serve.HTTP.Metrics)
+	t.Setenv("METRICS_ADDRESS", "127.0.0.1:7")
+	serve, err = config.Load(config.Serve)
+	require.NoError(t, err)
+	require.Equal(t, config.Address("127.0.0.1:7"), serve.HTTP.Metrics)
+}
+
 func TestEverythingSet(t *testing.T) {
 	environment(t, complete, map[string]string{
 		"DATABASE_URL": "postgres://u:" + marker + "@db/x?sslmode=require", "LISTEN_ADDRESS": "0.0.0.0:80", "METRICS_ADDRESS": "off",

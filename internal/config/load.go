@@ -14,6 +14,10 @@ import (
 	"github.com/kelseyhightower/envconfig"
 )
 
+// starterMetrics is where the starter serves metrics by default: the worker's default address is taken if both run on
+// one machine.
+const starterMetrics = "127.0.0.1:9091"
+
 // Fault is one thing wrong with one variable. Problem completes the sentence "VARIABLE …" and shows no secret.
 type Fault struct{ Variable, Problem string }
 
@@ -43,6 +47,9 @@ func Load(role Role) (Config, error) {
 		} else if slices.Contains(v.Needed, string(role)) && v.value.IsZero() {
 			faults = append(faults, Fault{v.Name, "is not set: " + v.Description})
 		}
+	}
+	if _, set := os.LookupEnv("METRICS_ADDRESS"); !set && role == Serve {
+		c.HTTP.Metrics = starterMetrics
 	}
 	// What did not parse is zero now, and would be reported a second time.
 	for _, fault := range c.validate() {
