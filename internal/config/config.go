@@ -100,6 +100,7 @@ type Sync struct {
 	Interval     time.Duration `envconfig:"SYNC_INTERVAL" default:"5m" desc:"Time between two sweeps over recent payments."`
 	Overlap      time.Duration `envconfig:"SYNC_OVERLAP" default:"2h" desc:"How far a sweep looks back behind the one before, for payments that HighLevel lists late."`
 	DeepInterval time.Duration `envconfig:"DEEP_SYNC_INTERVAL" default:"24h" desc:"Time between two sweeps over everything within REFUND_WINDOW, for refunds of older payments."`
+	From         Moment        `envconfig:"SYNC_FROM" desc:"When the books begin, as YYYY-MM-DD or RFC 3339: sweeps leave older payments alone unless their order is in the books already. Unset begins them SYNC_OVERLAP before the first sweep."`
 	RefundWindow time.Duration `envconfig:"REFUND_WINDOW" default:"4320h" desc:"How old a payment may be for its refund still to be found without a webhook."`
 }
 

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tallystick/tallystick/internal/secret"
 )
@@ -242,4 +243,26 @@ func oneOf[T ~string](target *T, value string, words ...T) error {
 		names[i] = string(word)
 	}
 	return errors.New("must be " + strings.Join(names, " or "))
+}
+
+// Moment is a point in time; the zero Moment is none.
+type Moment struct{ time.Time }
+
+// Decode implements envconfig.Decoder.
+func (m *Moment) Decode(value string) error {
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if t, err := time.Parse(layout, value); err == nil {
+			m.Time = t.UTC()
+			return nil
+		}
+	}
+	return errors.New("must be a date as YYYY-MM-DD or a time as RFC 3339")
+}
+
+// String shows no time as unset.
+func (m Moment) String() string {
+	if m.IsZero() {
+		return "unset"
+	}
+	return m.Format(time.RFC3339)
 }
