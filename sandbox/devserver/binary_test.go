@@ -119,7 +119,7 @@ func TestTheTemporalCLIServesByRequest(t *testing.T) {
 	require.ErrorContains(t, err, "install it")
 
 	cli := filepath.Join(folder, "temporal"+exeSuffix())
-	require.NoError(t, os.WriteFile(cli, nil, 0o700)) //nolint:gosec // a program
+	require.NoError(t, os.WriteFile(cli, nil, 0o700))
 	path, err := Binary(t.Context(), Options{UseTemporalOnPath: true})
 	require.NoError(t, err)
 	require.Equal(t, cli, path)

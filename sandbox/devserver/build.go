@@ -42,7 +42,7 @@ func (b *builder) present() bool {
 // ensure returns when the binary is there, whoever built it.
 func (b *builder) ensure(ctx context.Context) error {
 	defer b.progress.end()
-	lock, err := os.OpenFile(filepath.Join(b.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644) //nolint:gosec // holds nothing
+	lock, err := os.OpenFile(filepath.Join(b.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return fmt.Errorf("open the build lock: %w", err)
 	}
@@ -76,7 +76,7 @@ func (b *builder) ensure(ctx context.Context) error {
 func (b *builder) build(ctx context.Context, lock *os.File) error {
 	b.progress.say("building the Temporal server, once for this version: %s; it is kept in %s", estimate(), b.dir)
 	b.sweep()
-	log, err := os.Create(filepath.Join(b.dir, logName)) //nolint:gosec // our own cache folder
+	log, err := os.Create(filepath.Join(b.dir, logName))
 	if err != nil {
 		return fmt.Errorf("open the build log: %w", err)
 	}
@@ -111,17 +111,18 @@ func (b *builder) build(ctx context.Context, lock *os.File) error {
 
 // await returns when the go tool has ended, or when ctx has.
 func (b *builder) await(ctx context.Context, cmd *exec.Cmd) error {
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
+	var failure error
+	done := make(chan struct{})
+	go func() { failure = cmd.Wait(); close(done) }()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
 		b.progress.update(b.state())
 		select {
-		case err := <-done:
-			if err != nil {
+		case <-done:
+			if failure != nil {
 				return fmt.Errorf("the Temporal server did not build: %w\n%s(all of it: %s)",
-					err, b.lastErrors(), filepath.Join(b.dir, logName))
+					failure, b.lastErrors(), filepath.Join(b.dir, logName))
 			}
 			return nil
 		case <-ctx.Done():

@@ -70,7 +70,7 @@ build)
 	echo built >"$2" ;;
 esac
 `
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "go"), []byte(script), 0o700)) //nolint:gosec // a program
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "go"), []byte(script), 0o700))
 	t.Setenv("PATH", folder+string(os.PathListSeparator)+os.Getenv("PATH"))
 	return pidFile, func() { write(t, gate, "open\n") }
 }

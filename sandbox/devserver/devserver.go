@@ -86,7 +86,7 @@ func Binary(ctx context.Context, opts Options) (string, error) {
 	if b.present() {
 		return b.target(), nil
 	}
-	if err := os.MkdirAll(b.dir, 0o755); err != nil { //nolint:gosec // a cache of programs, nothing secret
+	if err := os.MkdirAll(b.dir, 0o755); err != nil {
 		return "", fmt.Errorf("make the cache folder for the Temporal server: %w", err)
 	}
 	prune(cache, key)
@@ -142,7 +142,7 @@ func buildKey(ctx context.Context, source string) (string, error) {
 		if !isSource && name != "go.mod" && name != "go.sum" {
 			continue
 		}
-		content, err := os.ReadFile(filepath.Join(source, name)) //nolint:gosec // our own source files
+		content, err := os.ReadFile(filepath.Join(source, name))
 		if err != nil {
 			return "", fmt.Errorf("read the sources of the Temporal server: %w", err)
 		}
@@ -154,7 +154,7 @@ func buildKey(ctx context.Context, source string) (string, error) {
 
 // goCommand runs the go tool in the launcher's module. A workspace file of the user's would hide that module.
 func goCommand(ctx context.Context, source string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // fixed arguments
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = source
 	cmd.Env = append(os.Environ(), "GOWORK=off", "PWD="+source)
 	return cmd

@@ -187,7 +187,7 @@ func (s *Server) choosePorts() error {
 
 // launch starts the process and waits until it can be used.
 func (s *Server) launch(ctx context.Context) error {
-	cmd := exec.Command(s.opts.Binary, s.arguments()...) //nolint:gosec,noctx // the server outlives the call that starts it
+	cmd := exec.Command(s.opts.Binary, s.arguments()...) //nolint:noctx // the server outlives the call that starts it
 	// A group of its own: Ctrl-C on the terminal must reach the worker first, the server when its owner stops it.
 	detach(cmd, nil)
 	p := &process{cmd: cmd, done: make(chan struct{}), output: &lastOutput{}}
