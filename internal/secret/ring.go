@@ -139,7 +139,8 @@ const formatVersion = 1
 // moved elsewhere does not open. The key's id is part of the result.
 func (r *Ring) Seal(plaintext, purpose []byte) []byte {
 	header := append([]byte{formatVersion, byte(len(r.current))}, r.current...)
-	return append(header, r.keys[r.current].aead.Seal(nil, nil, plaintext, additional(header, purpose))...)
+	sealed := r.keys[r.current].aead.Seal(nil, nil, plaintext, additional(header, purpose)) //nolint:gosec // the cipher makes the nonce itself
+	return append(header, sealed...)
 }
 
 // Open decrypts what Seal made for the same purpose, with whichever key of the ring sealed it. Its errors are ErrOpen

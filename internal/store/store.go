@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"time"
@@ -67,7 +66,7 @@ func WithoutMigrations() Option { return func(s *settings) { s.migrate = false }
 // Open opens the database that url names, "sqlite:PATH" or "postgres://…", and brings its tables up to date. Any number
 // of processes may do so at once. A missing SQLite file is made, readable by its owner only; its folder must exist.
 func Open(ctx context.Context, url string, opts ...Option) (*Store, error) {
-	set := settings{log: slog.New(slog.NewTextHandler(io.Discard, nil)), maxConns: 10, patience: time.Minute, migrate: true}
+	set := settings{log: slog.New(slog.DiscardHandler), maxConns: 10, patience: time.Minute, migrate: true}
 	for _, opt := range opts {
 		opt(&set)
 	}

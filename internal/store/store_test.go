@@ -56,12 +56,13 @@ func writeForever(url string) error {
 }
 
 // TestKilledInTheMiddleOfWrites kills a writing process several times: the file stays whole, every accepted order is
-// in it, and at most the one order that was under way is still parked.
+// in it, and at most the one order that was under way is still parked. This process writes to the same file all along.
 func TestKilledInTheMiddleOfWrites(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store.db")
+	s := open(t, "sqlite:"+path)
 	for round := range 3 {
-		accepted := writeAndKill(t, "sqlite:"+path, 20+round*7)
-		s := open(t, "sqlite:"+path)
+		meanwhile := func() { require.NoError(t, s.SetCursor(t.Context(), here, "meanwhile", monday)) }
+		accepted := writeAndKill(t, "sqlite:"+path, 20+round*7, meanwhile)
 		for _, id := range accepted {
 			_, found, err := s.Order(t.Context(), here, id)
 			require.NoError(t, err)
@@ -80,7 +81,7 @@ func TestKilledInTheMiddleOfWrites(t *testing.T) {
 	}
 }
 
-func writeAndKill(t *testing.T, url string, after int) (accepted []string) {
+func writeAndKill(t *testing.T, url string, after int, meanwhile func()) (accepted []string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), crashVariable+"="+url)
@@ -96,6 +97,7 @@ func writeAndKill(t *testing.T, url string, after int) (accepted []string) {
 		}
 		require.NoError(t, err)
 		accepted = append(accepted, strings.TrimSpace(line))
+		meanwhile()
 		if len(accepted) == after {
 			require.NoError(t, cmd.Process.Kill())
 		}

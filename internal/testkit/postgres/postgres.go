@@ -4,6 +4,7 @@ package postgres
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -96,7 +97,8 @@ func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
 func (s *Server) run(t testing.TB, program string, args ...string) {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(s.bin, program), args...)
+	// The server is stopped after the test's own context has ended.
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(s.bin, program), args...)
 	cmd.Dir = s.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner}
 	// Output goes to a file, not to a pipe: the server that pg_ctl leaves behind would hold a pipe open for ever.
