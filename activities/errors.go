@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/tallystick/tallystick/clients/ghl"
+	"github.com/tallystick/tallystick/clients/sage"
 	"github.com/tallystick/tallystick/clients/transport"
 	"github.com/tallystick/tallystick/domain"
 )
@@ -68,9 +69,10 @@ var Rules = map[Kind]Rule{
 	Unavailable: {Retry: true, Tell: Nobody},
 	// A write may have landed. It is looked for, after a delay, before it is written again.
 	OutcomeUnknown: {Retry: true, Wait: 2 * time.Second, Tell: Nobody},
-	// Credentials are refused. Only a person can mend that, and then everything goes on.
-	Unauthorized: {Heals: true, Tell: Operator},
-	Forbidden:    {Heals: true, Tell: Operator},
+	// Credentials are refused. A vendor does so by mistake for a moment; beyond that only a person can mend it, and then
+	// everything goes on.
+	Unauthorized: {Retry: true, Attempts: 6, Heals: true, Tell: Operator},
+	Forbidden:    {Retry: true, Attempts: 6, Heals: true, Tell: Operator},
 	// A payment may be seen before its order is: some minutes' patience, then parked.
 	NotFound: {Retry: true, Attempts: 8, Heals: true, Tell: Operator},
 	// The vendor refuses the content.
@@ -88,7 +90,7 @@ var Rules = map[Kind]Rule{
 	// What was read back is not what was written.
 	Mismatch: {Retry: true, Attempts: 5, Heals: true, Tell: Operator},
 	// The customer that was remembered is gone at Sage; the workflow brings it anew.
-	StaleCustomer: {Tell: Nobody},
+	StaleCustomer: {Heals: true, Tell: Nobody},
 	// A fault nobody foresaw is tried again, and says that it is unforeseen.
 	Unknown: {Retry: true, Attempts: 50, Heals: true, Tell: Operator},
 }
@@ -131,14 +133,17 @@ func faultOf(err error) *Fault {
 		return fault
 	}
 	var call *transport.Error
+	var missing *sage.MappingError
 	switch {
 	case errors.Is(err, domain.ErrMoney):
 		return &Fault{Kind: Money, Err: err}
+	case errors.As(err, &missing):
+		return &Fault{Kind: Mapping, Err: missing}
 	case errors.Is(err, transport.ErrReadOnly):
 		return &Fault{Kind: ReadOnly, Words: "READ_ONLY is set, so nothing is written", Err: err}
 	case errors.As(err, &call):
 		return faultOfCall(call, err)
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case outOfTime(err):
 		return &Fault{Kind: Unavailable, Words: "the step ran out of time", Err: err}
 	}
 	return &Fault{Kind: Unknown, Words: "unforeseen fault, tried again", Err: err}
@@ -147,16 +152,25 @@ func faultOf(err error) *Fault {
 func faultOfCall(call *transport.Error, err error) *Fault {
 	fault := &Fault{Err: err, Wait: call.RetryAfter}
 	switch {
-	case call.Status == 429:
+	case call.Status == 429, heldBack(err):
 		fault.Kind = Throttled
 	case call.MayHaveLanded:
 		fault.Kind = OutcomeUnknown
+	case errors.Is(err, transport.ErrInvalidCall):
+		fault.Kind = Invalid // nothing was sent, and the same call stays wrong
+	case ghl.IsScopeMissing(err):
+		fault.Kind, fault.Words = Forbidden, call.Vendor+" wants a scope that the token lacks; grant it and check with `starter check`"
+	case refusedKeys(call, err):
+		fault.Kind, fault.Words = Unauthorized, call.Vendor+" cannot be logged in to; check the credentials with `starter check`"
 	case call.Status == 401:
 		fault.Kind, fault.Words = Unauthorized, call.Vendor+" refuses the credentials; check them with `starter check`"
 	case call.Status == 403:
 		fault.Kind, fault.Words = Forbidden, call.Vendor+" does not allow this with the credentials given"
 	case ghl.IsNotFound(err):
 		fault.Kind = NotFound
+	case errors.Is(err, transport.ErrUnreadable), errors.Is(err, transport.ErrTooLarge):
+		// Mostly an answer that was cut. One that comes again and again is a person's to look at, so it has an end.
+		fault.Kind, fault.Words = Unknown, call.Vendor+" gives an answer that cannot be read"
 	case call.Status == 408 || call.Status >= 500 || call.Status < 400:
 		// No status at all is a fault of the network; 2xx and 3xx get here only with an unreadable answer.
 		fault.Kind = Unavailable
@@ -164,6 +178,22 @@ func faultOfCall(call *transport.Error, err error) *Fault {
 		fault.Kind = Invalid
 	}
 	return fault
+}
+
+// heldBack tells that our own limiter stopped the call, and not the end of the step's time while it waited.
+func heldBack(err error) bool { return errors.Is(err, transport.ErrLimited) && !outOfTime(err) }
+
+func outOfTime(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
+// refusedKeys tells that the credentials themselves are at fault: the vendor refuses them, with whatever status, or
+// there are none to send. A log-in that the network or the vendor's state kept from happening is no such thing.
+func refusedKeys(call *transport.Error, err error) bool {
+	if errors.Is(err, sage.ErrCredentials) {
+		return true
+	}
+	return call.Status == 0 && errors.Is(err, transport.ErrCredentials) && !errors.Is(err, transport.ErrNoAnswer) && !outOfTime(err)
 }
 
 // asTemporal turns an error into the one Temporal acts on: retried or not, after which wait, and with the kind as type.
