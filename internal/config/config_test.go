@@ -81,6 +81,18 @@ func TestBothOnOneMachine(t *testing.T) {
 	require.Equal(t, config.Address("127.0.0.1:7"), serve.HTTP.Metrics)
 }
 
+func TestSyncFrom(t *testing.T) {
+	for text, want := range map[string]time.Time{
+		"2026-03-02":                time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC),
+		"2026-03-02T10:00:00+01:00": time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC),
+	} {
+		environment(t, complete, map[string]string{"SYNC_FROM": text})
+		c, err := config.Load(config.Worker)
+		require.NoError(t, err)
+		require.Equal(t, want, c.Sync.From.Time)
+	}
+}
+
 func TestEverythingSet(t *testing.T) {
 	environment(t, complete, map[string]string{
 		"DATABASE_URL": "postgres://u:" + marker + "@db/x?sslmode=require", "LISTEN_ADDRESS": "0.0.0.0:80", "METRICS_ADDRESS": "off",
@@ -149,6 +161,7 @@ func TestFaults(t *testing.T) {
 		{"READ_ONLY", "perhaps", "true or false"},
 		{"SYNC_INTERVAL", "0s", "at least 1s"},
 		{"SYNC_OVERLAP", "-2h", "negative"},
+		{"SYNC_FROM", "yesterday", "YYYY-MM-DD"},
 		{"DEEP_SYNC_INTERVAL", "daily", "duration such as"},
 		{"REFUND_WINDOW", "0s", "at least 1s"},
 		{"WORKER_POLLERS", "1", "at least 2"},
