@@ -52,7 +52,7 @@ func (b body) object() (string, error) {
 	if id == "" {
 		id = string(b.ID)
 	}
-	if err := checkID(id); err != nil {
+	if err := CheckID(id); err != nil {
 		return "", fmt.Errorf("_id: %w", err)
 	}
 	return id, nil
@@ -68,7 +68,7 @@ func (b body) location(object string) (string, error) {
 	if id == "" {
 		return "", nil
 	}
-	if err := checkID(id); err != nil {
+	if err := CheckID(id); err != nil {
 		return "", fmt.Errorf("locationId: %w", err)
 	}
 	return id, nil
@@ -76,7 +76,7 @@ func (b body) location(object string) (string, error) {
 
 // eventID is the sender's id of the event, empty when there is none that may be kept.
 func (b body) eventID() string {
-	if checkID(string(b.WebhookID)) != nil {
+	if CheckID(string(b.WebhookID)) != nil {
 		return ""
 	}
 	return string(b.WebhookID)
@@ -93,9 +93,9 @@ func (b body) at() time.Time {
 
 const longestID = 100
 
-// checkID holds ids to what HighLevel makes them of (letters and digits, with dashes in a UUID) and a little more. They
-// become part of workflow ids and of visibility queries, so neither a slash nor a quote nor a blank may be in them.
-func checkID(id string) error {
+// checkID holds ids to what HighLevel makes them of (letters and digits, with dashes in a UUID) and a little more: they become part
+// of workflow ids and of visibility queries, so neither a slash nor a quote nor a blank may be in them.
+func CheckID(id string) error {
 	if id == "" {
 		return errors.New("missing")
 	}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/tallystick/tallystick/internal/cluster"
+	"github.com/tallystick/tallystick/internal/config"
+	"github.com/tallystick/tallystick/internal/observe"
+	"github.com/tallystick/tallystick/internal/store"
+	"github.com/tallystick/tallystick/workflows"
+)
+
+// dialTime is how long a command waits for Temporal.
+const dialTime = 10 * time.Second
+
+// desk is what a command that acts has at hand.
+type desk struct {
+	config   config.Config
+	location string
+	store    *store.Store
+	temporal client.Client
+	door     workflows.Door
+}
+
+// withTemporal runs a command that needs Temporal.
+func (a *app) withTemporal(ctx context.Context, do func(config.Config, client.Client) error) error {
+	c, err := config.Load(config.Command)
+	if err != nil {
+		return err
+	}
+	temporal, err := a.dial(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	return do(c, temporal)
+}
+
+func (a *app) dial(ctx context.Context, c config.Config) (client.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	return cluster.Dial(ctx, a.clusterOptions(c))
+}
+
+// clusterOptions are those of a command, which says nothing but what is wrong.
+func (a *app) clusterOptions(c config.Config) cluster.Options {
+	quiet := observe.NewLogger(a.errOut, max(c.Watching.LogLevel, slog.LevelWarn), c.Watching.LogFormat == config.JSONLog)
+	return cluster.Options{Ring: c.Secrets.Keys.Ring, Logger: quiet}
+}
+
+// withDesk runs a command that needs Temporal and the database, for one location.
+func (a *app) withDesk(ctx context.Context, where *location, do func(*desk) error) error {
+	return a.withTemporal(ctx, func(c config.Config, temporal client.Client) (err error) {
+		d := &desk{config: c, temporal: temporal, door: workflows.Door{Temporal: temporal}}
+		if d.location, err = where.of(c); err != nil {
+			return err
+		}
+		if d.store, err = a.openStore(ctx, c); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, d.store.Close()) }()
+		return do(d)
+	})
+}

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tallystick/tallystick/internal/store"
+	"github.com/tallystick/tallystick/workflows"
+)
+
+func syncCommand(a *app) *cobra.Command {
+	sync := group(&cobra.Command{Use: "sync", Short: "Have something read again from HighLevel and brought into Sage"})
+	var where location
+	var dryRun bool
+	order := &cobra.Command{
+		Use: "order <id>...", Short: "Have HighLevel orders read again and brought into Sage", Args: cobra.MinimumNArgs(1),
+		Long: "Have HighLevel orders read again and brought into Sage, whether or not anything changed. An order that is in step\n" +
+			"costs some reads and no write.",
+		Example: "  starter sync order 660ed43bfdf9fc05a0de7a40",
+		RunE: func(c *cobra.Command, ids []string) error {
+			if err := checkIDs(ids...); err != nil {
+				return err
+			}
+			return a.withDesk(c.Context(), &where, func(d *desk) error {
+				return d.look(c.Context(), a, ids, "sync order", dryRun)
+			})
+		},
+	}
+	where.add(order)
+	dryRunFlag(order, &dryRun)
+	sync.AddCommand(order)
+	return sync
+}
+
+// look hands a hint for each order, and notes in the audit trail that somebody asked for it.
+func (d *desk) look(ctx context.Context, a *app, ids []string, why string, dryRun bool) error {
+	p := a.progress("asked for", len(ids))
+	defer p.end()
+	for _, id := range ids {
+		if dryRun {
+			_, _ = fmt.Fprintf(a.out, "%s  would be read again\n", id)
+			continue
+		}
+		hint := workflows.Hint{Source: workflows.FromOperator, Event: why, At: time.Now().UTC()}
+		if err := d.door.LookAtOrder(ctx, d.location, id, hint); err != nil {
+			return err
+		}
+		entry := store.AuditEntry{At: time.Now().UTC(), Location: d.location, Actor: actor(), Action: why, Object: id}
+		if err := d.store.Audit(ctx, entry); err != nil {
+			return err
+		}
+		p.step()
+	}
+	if !dryRun {
+		p.end()
+		_, _ = fmt.Fprintf(a.out, "%d asked for; see `starter status <order>`\n", len(ids))
+	}
+	return nil
+}
+
+// parkedChoice says which parked orders a replay is about.
+type parkedChoice struct {
+	ids   []string
+	since string
+	kind  string
+	all   bool
+}
+
+func replayCommand(a *app) *cobra.Command {
+	var where location
+	var which parkedChoice
+	var dryRun bool
+	c := &cobra.Command{
+		Use: "replay", Short: "Give parked orders another go", Args: cobra.NoArgs,
+		Long: "Give parked orders another go, once what kept them has been mended. Several choices narrow each other down.\n" +
+			"Orders whose cause may pass by itself are tried again without this, after ever longer waits.",
+		Example: "  starter replay --kind Mapping\n  starter replay --since 2026-11-01 --dry-run\n  starter replay --all",
+		RunE: func(c *cobra.Command, _ []string) error {
+			filter, err := which.filter(time.Now())
+			if err != nil {
+				return err
+			}
+			return a.withDesk(c.Context(), &where, func(d *desk) error {
+				ids, err := d.parked(c.Context(), filter, which.ids)
+				if err != nil {
+					return err
+				}
+				if len(ids) == 0 {
+					_, _ = fmt.Fprintln(a.out, "nothing of that is parked")
+					return nil
+				}
+				return d.look(c.Context(), a, ids, "replay", dryRun)
+			})
+		},
+	}
+	where.add(c)
+	c.Flags().StringSliceVar(&which.ids, "id", nil, "HighLevel order, may be repeated")
+	c.Flags().StringVar(&which.since, "since", "", "parked since this date (YYYY-MM-DD or RFC 3339) or for at most this long (such as 24h)")
+	c.Flags().StringVar(&which.kind, "kind", "", "parked for this kind of reason, such as Mapping; `starter status` shows the kinds")
+	c.Flags().BoolVar(&which.all, "all", false, "all parked orders")
+	dryRunFlag(c, &dryRun)
+	return c
+}
+
+func (p parkedChoice) filter(now time.Time) (store.ParkedFilter, error) {
+	chosen := len(p.ids) > 0 || p.since != "" || p.kind != ""
+	if p.all == chosen {
+		return store.ParkedFilter{}, wrongUse("say which parked orders: --id, --since and --kind, or --all")
+	}
+	filter := store.ParkedFilter{Process: workflows.PaymentToOrderType, Kind: p.kind}
+	if p.since == "" {
+		return filter, nil
+	}
+	var err error
+	filter.Since, err = parseSince(p.since, now)
+	return filter, err
+}
+
+// parseSince reads a date, a moment or a length of time before now.
+func parseSince(text string, now time.Time) (time.Time, error) {
+	if d, err := time.ParseDuration(text); err == nil && d > 0 {
+		return now.Add(-d), nil
+	}
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at, nil
+		}
+	}
+	return time.Time{}, wrongUse("%q is no date such as 2026-11-01, no moment such as 2026-11-01T12:00:00Z and no time such as 24h", text)
+}
+
+// parked lists the ids of the parked orders that a filter and, if any are given, ids choose.
+func (d *desk) parked(ctx context.Context, filter store.ParkedFilter, ids []string) ([]string, error) {
+	filter.Location, filter.Limit = d.location, 1000
+	var chosen []string
+	for {
+		items, next, err := d.store.ParkedItems(ctx, filter)
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range items {
+			if len(ids) == 0 || slices.Contains(ids, item.ObjectID) {
+				chosen = append(chosen, item.ObjectID)
+			}
+		}
+		if next == "" {
+			return chosen, nil
+		}
+		filter.After = next
+	}
+}
+
+func matchCommand(a *app) *cobra.Command {
+	var where location
+	var m match
+	c := &cobra.Command{
+		Use: "match <order>", Short: "Decide which Sage order a HighLevel order belongs to", Args: cobra.ExactArgs(1),
+		Long: "Decide which Sage order a HighLevel order belongs to, where several are possible: one that people made, or a new one.\n" +
+			"The decision is kept and noted in the audit trail, and the order is given another go.",
+		Example: "  starter match 660ed43bfdf9fc05a0de7a40 --sage-order 4711\n  starter match 660ed43bfdf9fc05a0de7a40 --new",
+		RunE: func(c *cobra.Command, args []string) error {
+			m.order = args[0]
+			if err := checkIDs(m.order); err != nil {
+				return err
+			}
+			if m.fresh == (m.sageID != 0) || m.sageID < 0 {
+				return wrongUse("say either --sage-order with the id of the Sage order, or --new")
+			}
+			return a.withDesk(c.Context(), &where, func(d *desk) error { return d.match(c.Context(), a, m) })
+		},
+	}
+	where.add(c)
+	c.Flags().Int64Var(&m.sageID, "sage-order", 0, "id of the Sage order that this order belongs to")
+	c.Flags().BoolVar(&m.fresh, "new", false, "make a new Sage order")
+	c.Flags().BoolVar(&m.force, "force", false, "take a Sage order that was not among the candidates")
+	dryRunFlag(c, &m.dryRun)
+	return c
+}
+
+type match struct {
+	order         string
+	sageID        int64
+	fresh         bool
+	force, dryRun bool
+}
+
+func (m match) String() string {
+	if m.fresh {
+		return "a new Sage order"
+	}
+	return fmt.Sprintf("Sage order %d", m.sageID)
+}
+
+func (d *desk) match(ctx context.Context, a *app, m match) error {
+	if err := d.mayMatch(ctx, m); err != nil {
+		return err
+	}
+	if m.dryRun {
+		_, _ = fmt.Fprintf(a.out, "%s would be matched with %s\n", m.order, m)
+		return nil
+	}
+	now := time.Now().UTC()
+	err := d.store.Decide(ctx, store.Decision{Location: d.location, OrderID: m.order, SageID: m.sageID, DecidedAt: now, Actor: actor()})
+	if err != nil {
+		return err
+	}
+	err = d.store.Audit(ctx, store.AuditEntry{At: now, Location: d.location, Actor: actor(), Action: "match", Object: m.order, Detail: m.String()})
+	if err != nil {
+		return err
+	}
+	return d.look(ctx, a, []string{m.order}, "match", false)
+}
+
+// mayMatch refuses what would book a sale twice or on somebody else's order.
+func (d *desk) mayMatch(ctx context.Context, m match) error {
+	booked, found, err := d.store.Order(ctx, d.location, m.order)
+	if err != nil {
+		return err
+	}
+	if found && booked.SageID != m.sageID {
+		return fmt.Errorf("order %s is in Sage already, as %d: delete that one in Sage first if it is wrong", m.order, booked.SageID)
+	}
+	if m.fresh {
+		return nil
+	}
+	others, err := d.store.OrdersOfSage(ctx, d.location, m.sageID)
+	if err != nil {
+		return err
+	}
+	for _, other := range others {
+		if other.OrderID != m.order {
+			return fmt.Errorf("sage order %d already stands for the HighLevel order %s: choose another", m.sageID, other.OrderID)
+		}
+	}
+	item, found, err := d.store.ParkedItem(ctx, d.location, workflows.PaymentToOrderType, m.order)
+	if err != nil || m.force {
+		return err
+	}
+	if !found || len(item.Candidates) == 0 {
+		return fmt.Errorf("order %s does not wait for a decision: see `starter status %s`, or use --force", m.order, m.order)
+	}
+	if !slices.Contains(item.Candidates, m.sageID) {
+		return fmt.Errorf("sage order %d is not among the candidates %s: use --force if it is right all the same",
+			m.sageID, strings.Trim(fmt.Sprint(item.Candidates), "[]"))
+	}
+	return nil
+}
+
+// errNoOrder says that nothing is known of an order.
+var errNoOrder = errors.New("nothing is known of this order: `starter sync order` has it read")
+
+func printParked(w io.Writer, items []store.Parked) {
+	if len(items) == 0 {
+		return
+	}
+	row(w, "\nPARKED", "KIND", "SINCE", "TRIES", "NEXT TRY", "REASON")
+	for _, p := range items {
+		next := "when you say so"
+		if !p.NextTry.IsZero() {
+			next = p.NextTry.Format(time.RFC3339)
+		}
+		reason := p.Reason
+		if len(p.Candidates) > 0 {
+			reason += " (candidates: " + strings.Trim(fmt.Sprint(p.Candidates), "[]") + ")"
+		}
+		row(w, p.ObjectID, p.Kind, p.ParkedAt.Format(time.RFC3339), p.Attempts, next, reason)
+	}
+}

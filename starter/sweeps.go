@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+
+	"github.com/tallystick/tallystick/internal/config"
+	"github.com/tallystick/tallystick/starter/schedules"
+)
+
+// scheduler is a command line about schedules.
+type scheduler struct {
+	where  location
+	dryRun bool
+}
+
+// with gives a command the schedule client and the schedules of the location.
+func (s *scheduler) with(a *app, ctx context.Context, do func(client.Client, []schedules.Item) error) error {
+	return a.withTemporal(ctx, func(c config.Config, temporal client.Client) error {
+		id, err := s.where.of(c)
+		if err != nil {
+			return err
+		}
+		return do(temporal, schedules.Wanted(c.Sync.Interval, c.Sync.DeepInterval, id))
+	})
+}
+
+func schedulesCommand(a *app) *cobra.Command {
+	c := group(&cobra.Command{Use: "schedules", Short: "The Temporal Schedules that start the sweeps"})
+	c.AddCommand(schedulesApply(a), schedulesList(a),
+		schedulesChange(a, "pause", "Stop starting sweeps; one that runs is left to its end", "paused", schedules.Pause),
+		schedulesChange(a, "resume", "Start sweeps again", "resumed", schedules.Resume),
+		schedulesChange(a, "remove", "Delete the schedules; `starter serve` makes them again at its next start", "removed",
+			func(ctx context.Context, c client.ScheduleClient, items []schedules.Item, _ string) error {
+				return schedules.Remove(ctx, c, items)
+			}))
+	return c
+}
+
+func schedulesApply(a *app) *cobra.Command {
+	var s scheduler
+	var force bool
+	c := &cobra.Command{
+		Use: "apply", Short: "Make the schedules, and the search attributes, what they should be", Args: cobra.NoArgs,
+		Long: "Make the schedules what SYNC_INTERVAL and DEEP_SYNC_INTERVAL say, and the search attributes that the namespace lacks.\n" +
+			"`starter serve` does the same at its start. Whether a schedule is paused stays as it is.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return s.with(a, c.Context(), func(temporal client.Client, wanted []schedules.Item) error {
+				if !s.dryRun {
+					target, err := a.clusterOptions(config.Config{}).Target()
+					if err != nil {
+						return err
+					}
+					if err := prepareServer(c.Context(), temporal, target.Namespace); err != nil {
+						return err
+					}
+				}
+				changes, err := schedules.Apply(c.Context(), temporal.ScheduleClient(), wanted,
+					schedules.ApplyOptions{DryRun: s.dryRun, Force: force})
+				for _, change := range changes {
+					_, _ = fmt.Fprintf(a.out, "%s  every %s  %s%s\n", change.ID, change.Every, would(s.dryRun), change.Action)
+				}
+				return err
+			})
+		},
+	}
+	s.where.add(c)
+	c.Flags().BoolVar(&force, "force", false, "write schedules that are right once more, to seal their input with the current key")
+	dryRunFlag(c, &s.dryRun)
+	return c
+}
+
+func would(dryRun bool) string {
+	if dryRun {
+		return "would be "
+	}
+	return ""
+}
+
+func schedulesList(a *app) *cobra.Command {
+	var s scheduler
+	var out format
+	c := &cobra.Command{
+		Use: "list", Short: "Show the schedules, when they ran and when they run next", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			return s.with(a, c.Context(), func(temporal client.Client, wanted []schedules.Item) error {
+				states, err := schedules.List(c.Context(), temporal.ScheduleClient(), wanted)
+				if err != nil {
+					return err
+				}
+				return out.print(a.out, states, func(w io.Writer) { printSchedules(w, states) })
+			})
+		},
+	}
+	s.where.add(c)
+	out.add(c)
+	return c
+}
+
+func printSchedules(w io.Writer, states []schedules.State) {
+	row(w, "SCHEDULE", "EVERY", "STATE", "LAST RUN", "NEXT RUN", "SKIPPED")
+	for _, s := range states {
+		switch {
+		case !s.Exists:
+			row(w, s.ID, s.Every, "missing: `starter schedules apply`")
+			continue
+		case s.Running != "":
+			row(w, s.ID, s.Interval, "sweeping now", ago(s.LastRun), moment(s.NextRun), s.Skipped)
+		case s.Paused:
+			row(w, s.ID, s.Interval, "paused: "+s.Note, ago(s.LastRun), "", s.Skipped)
+		default:
+			row(w, s.ID, s.Interval, "waiting", ago(s.LastRun), moment(s.NextRun), s.Skipped)
+		}
+	}
+}
+
+func moment(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.Format(time.RFC3339)
+}
+
+type scheduleChange func(ctx context.Context, c client.ScheduleClient, items []schedules.Item, note string) error
+
+func schedulesChange(a *app, verb, short, done string, change scheduleChange) *cobra.Command {
+	var s scheduler
+	var note string
+	c := &cobra.Command{
+		Use: verb, Short: short, Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return s.with(a, c.Context(), func(temporal client.Client, items []schedules.Item) error {
+				if !s.dryRun {
+					if err := change(c.Context(), temporal.ScheduleClient(), items, actor()+": "+note); err != nil {
+						return err
+					}
+				}
+				for _, item := range items {
+					_, _ = fmt.Fprintf(a.out, "%s  %s%s\n", item.ID, would(s.dryRun), done)
+				}
+				return nil
+			})
+		},
+	}
+	s.where.add(c)
+	if verb != "remove" {
+		c.Flags().StringVar(&note, "note", "by `starter schedules "+verb+"`", "why, to be shown in the Temporal UI")
+	}
+	dryRunFlag(c, &s.dryRun)
+	return c
+}
+
+func sweepCommand(a *app) *cobra.Command {
+	var s scheduler
+	var deep, wait bool
+	c := &cobra.Command{
+		Use: "sweep", Short: "Look now for payments that no webhook told of", Args: cobra.NoArgs,
+		Long:    "Look now for payments that no webhook told of, or with --deep for refunds of payments as old as REFUND_WINDOW.",
+		Example: "  starter sweep --wait\n  starter sweep --deep",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return s.with(a, c.Context(), func(temporal client.Client, items []schedules.Item) error {
+				item := items[0]
+				if deep {
+					item = items[1]
+				}
+				if s.dryRun {
+					_, _ = fmt.Fprintf(a.out, "%s  would be started now\n", item.ID)
+					return nil
+				}
+				return a.sweep(c.Context(), temporal, item, wait)
+			})
+		},
+	}
+	s.where.add(c)
+	c.Flags().BoolVar(&deep, "deep", false, "look for refunds of older payments")
+	c.Flags().BoolVar(&wait, "wait", false, "wait until the sweep has ended, and say what it found")
+	dryRunFlag(c, &s.dryRun)
+	return c
+}
+
+func (a *app) sweep(ctx context.Context, temporal client.Client, item schedules.Item, wait bool) error {
+	p := a.progress("", 0)
+	defer p.end()
+	p.say("starting")
+	sweep, err := schedules.Trigger(ctx, temporal.ScheduleClient(), item)
+	if err != nil {
+		return err
+	}
+	if !wait {
+		p.end()
+		_, _ = fmt.Fprintf(a.out, "%s  started\n", sweep.WorkflowID)
+		return nil
+	}
+	p.say("sweeping, " + sweep.WorkflowID)
+	found, err := schedules.Wait(ctx, temporal, sweep)
+	if err != nil {
+		return err
+	}
+	p.end()
+	_, _ = fmt.Fprintf(a.out, "%s  done: %d rows read, %d looked at again\n", sweep.WorkflowID, found.Rows, found.Looks)
+	return nil
+}

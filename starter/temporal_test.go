@@ -1,0 +1,302 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/tallystick/tallystick/domain"
+	"github.com/tallystick/tallystick/internal/cluster"
+	"github.com/tallystick/tallystick/internal/config"
+	"github.com/tallystick/tallystick/internal/store"
+	"github.com/tallystick/tallystick/sandbox/devserver"
+	"github.com/tallystick/tallystick/sandbox/devserver/devservertest"
+	"github.com/tallystick/tallystick/starter/schedules"
+	"github.com/tallystick/tallystick/workflows"
+)
+
+// connect dials as the commands do.
+func connect(t *testing.T) client.Client {
+	t.Helper()
+	cfg, err := config.Load(config.Command)
+	require.NoError(t, err)
+	c, err := cluster.Dial(t.Context(), cluster.Options{Ring: cfg.Secrets.Keys.Ring})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c
+}
+
+// TestCommandsOnARealServer goes through the commands as an operator would, on one Temporal server and one database.
+func TestCommandsOnARealServer(t *testing.T) {
+	server := devservertest.Start(t, devserver.StartOptions{Headless: true})
+	db := openDatabase(t, environment(t))
+	t.Setenv("TEMPORAL_ADDRESS", server.Address)
+	temporal := connect(t)
+
+	t.Run("schedules", func(t *testing.T) { schedulesAreKept(t) })
+	t.Run("sync", func(t *testing.T) { syncStartsProcesses(t, temporal, db) })
+	t.Run("replay", func(t *testing.T) { replayChooses(t, temporal, db) })
+	t.Run("match", func(t *testing.T) { matchDecides(t, temporal, db) })
+	t.Run("sweep", func(t *testing.T) { sweepRuns(t, temporal) })
+}
+
+func listed(t *testing.T) []schedules.State {
+	t.Helper()
+	return decode[[]schedules.State](t, succeed(t, "schedules", "list", "-o", "json"))
+}
+
+func schedulesAreKept(t *testing.T) {
+	assert.False(t, listed(t)[0].Exists)
+	code, _, errOut := starter(t, "schedules", "pause")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, errOut, "starter schedules apply")
+	assert.Contains(t, succeed(t, "schedules", "apply", "--dry-run"), "would be created")
+	assert.False(t, listed(t)[0].Exists, "a dry run makes nothing")
+
+	var all sync.WaitGroup
+	for range 6 { // as when several starters start at once
+		all.Go(func() {
+			var out, errOut lockedBuffer
+			assert.Equal(t, exitDone, run(t.Context(), []string{"schedules", "apply"}, &out, &errOut), errOut.String())
+		})
+	}
+	all.Wait()
+	states := listed(t)
+	require.Len(t, states, 2)
+	assert.Equal(t, "5m0s", states[0].Interval)
+	assert.Equal(t, "24h0m0s", states[1].Interval)
+	assert.False(t, states[0].NextRun.IsZero())
+	assert.Equal(t, 2, strings.Count(succeed(t, "schedules", "apply"), "unchanged"))
+
+	succeed(t, "schedules", "pause", "--note", "audit week")
+	assert.Contains(t, listed(t)[0].Note, "audit week")
+	t.Setenv("SYNC_INTERVAL", "30s")
+	assert.Contains(t, succeed(t, "schedules", "apply"), "updated")
+	states = listed(t)
+	assert.Equal(t, "30s", states[0].Interval)
+	assert.True(t, states[0].Paused, "a new interval does not resume")
+	assert.Equal(t, 2, strings.Count(succeed(t, "schedules", "apply", "--force"), "updated"))
+	succeed(t, "schedules", "resume")
+	assert.False(t, listed(t)[0].Paused)
+
+	succeed(t, "schedules", "remove", "--dry-run")
+	assert.True(t, listed(t)[0].Exists)
+	succeed(t, "schedules", "remove")
+	assert.False(t, listed(t)[0].Exists)
+	succeed(t, "schedules", "remove") // what is gone is gone
+	succeed(t, "schedules", "apply")
+}
+
+func running(t *testing.T, temporal client.Client, order string) bool {
+	t.Helper()
+	description, err := temporal.DescribeWorkflow(t.Context(), workflows.PaymentToOrderID(home, order), "")
+	return err == nil && description.Status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+}
+
+func syncStartsProcesses(t *testing.T, temporal client.Client, db *store.Store) {
+	succeed(t, "sync", "order", "s1", "s2", "--dry-run")
+	assert.False(t, running(t, temporal, "s1"))
+	succeed(t, "sync", "order", "s1", "s2")
+	assert.True(t, running(t, temporal, "s1"))
+	assert.True(t, running(t, temporal, "s2"))
+	entries, _, err := db.AuditLog(t.Context(), store.AuditFilter{Action: "sync order", Object: "s1"})
+	require.NoError(t, err)
+	assert.Len(t, entries, 1)
+
+	v := decode[orderView](t, succeed(t, "status", "s1", "-o", "json"))
+	require.NotNil(t, v.Process)
+	assert.Equal(t, "Running", v.Process.State)
+	assert.Nil(t, v.Booked)
+	code, _, errOut := starter(t, "status", "never-heard-of")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, errOut, "starter sync order")
+}
+
+func replayChooses(t *testing.T, temporal client.Client, db *store.Store) {
+	assert.Contains(t, succeed(t, "replay", "--all"), "nothing")
+	park(t, db, "r-old", "Mapping", time.Now().Add(-48*time.Hour))
+	park(t, db, "r-new", "Mapping", time.Now())
+	park(t, db, "r-money", "Money", time.Now())
+	dry := succeed(t, "replay", "--kind", "Mapping", "--since", "24h", "--dry-run")
+	assert.Contains(t, dry, "r-new")
+	assert.NotContains(t, dry, "r-old")
+	assert.NotContains(t, dry, "r-money")
+	assert.False(t, running(t, temporal, "r-new"))
+	succeed(t, "replay", "--kind", "Mapping", "--since", "24h")
+	assert.True(t, running(t, temporal, "r-new"))
+	assert.False(t, running(t, temporal, "r-old"))
+	succeed(t, "replay", "--id", "r-money")
+	assert.True(t, running(t, temporal, "r-money"))
+	succeed(t, "replay", "--all")
+	assert.True(t, running(t, temporal, "r-old"))
+}
+
+func matchDecides(t *testing.T, temporal client.Client, db *store.Store) {
+	refusedWith := func(words string, args ...string) {
+		t.Helper()
+		code, _, errOut := starter(t, append([]string{"match"}, args...)...)
+		assert.Equal(t, exitFailed, code)
+		assert.Contains(t, errOut, words)
+	}
+	refusedWith("does not wait for a decision", "m1", "--sage-order", "8")
+	park(t, db, "m1", "Conflict", time.Now(), 8, 9)
+	record(t, db, "booked", 9, domain.Paid)
+	refusedWith("not among the candidates 8 9", "m1", "--sage-order", "7")
+	refusedWith("already stands for", "m1", "--sage-order", "9")
+	refusedWith("in Sage already", "booked", "--new")
+	succeed(t, "match", "m1", "--sage-order", "8", "--dry-run")
+	_, found, err := db.Decision(t.Context(), home, "m1")
+	require.NoError(t, err)
+	assert.False(t, found)
+
+	succeed(t, "match", "m1", "--sage-order", "8")
+	decision, found, err := db.Decision(t.Context(), home, "m1")
+	require.NoError(t, err)
+	require.True(t, found)
+	assert.EqualValues(t, 8, decision.SageID)
+	assert.True(t, running(t, temporal, "m1"), "it is given another go")
+	entries, _, err := db.AuditLog(t.Context(), store.AuditFilter{Action: "match", Object: "m1"})
+	require.NoError(t, err)
+	assert.NotEmpty(t, entries)
+	succeed(t, "match", "m1", "--new")
+	view := decode[orderView](t, succeed(t, "status", "m1", "-o", "json"))
+	assert.Zero(t, view.Decision.SageID)
+	assert.Contains(t, succeed(t, "status", "m1"), "a new Sage order")
+}
+
+// sweepRuns triggers the schedule, with a worker whose sweep finds three rows.
+func sweepRuns(t *testing.T, temporal client.Client) {
+	w := worker.New(temporal, workflows.MainQueue, worker.Options{})
+	w.RegisterWorkflowWithOptions(func(_ workflow.Context, in workflows.PaymentSweepInput) (workflows.SweepProgress, error) {
+		if in.Location != home {
+			return workflows.SweepProgress{}, errors.New("swept another location")
+		}
+		rows := 3
+		if in.Deep {
+			rows = 300
+		}
+		return workflows.SweepProgress{Rows: rows, Looks: 1}, nil
+	}, workflow.RegisterOptions{Name: workflows.PaymentSweepType})
+	require.NoError(t, w.Start())
+	t.Cleanup(w.Stop)
+	succeed(t, "sweep", "--dry-run")
+	assert.Contains(t, succeed(t, "sweep", "--wait"), "3 rows read, 1 looked at")
+	assert.Contains(t, succeed(t, "sweep", "--deep", "--wait"), "300 rows read")
+	assert.Contains(t, succeed(t, "sweep"), "started")
+}
+
+// served is a running `starter serve`.
+type served struct {
+	base string
+	key  ed25519.PrivateKey
+	stop context.CancelFunc
+	code chan int
+	errs *lockedBuffer
+}
+
+var address = regexp.MustCompile(`(http://[0-9.:]+)/webhooks/ghl`)
+
+func serve(t *testing.T) *served {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	der, err := x509.MarshalPKIXPublicKey(public)
+	require.NoError(t, err)
+	t.Setenv("GHL_WEBHOOK_PUBLIC_KEYS", string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})))
+	var out lockedBuffer
+	ctx, stop := context.WithCancel(context.Background())
+	s := &served{key: private, stop: stop, code: make(chan int, 1), errs: &lockedBuffer{}}
+	go func() { s.code <- run(ctx, []string{"serve", "--drain", "100ms"}, &out, s.errs) }()
+	t.Cleanup(stop)
+	require.Eventually(t, func() bool {
+		found := address.FindStringSubmatch(out.String())
+		if found != nil {
+			s.base = found[1]
+		}
+		return found != nil
+	}, 10*time.Second, 5*time.Millisecond, "the banner tells the address")
+	return s
+}
+
+func (s *served) get(t *testing.T, path string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.base+path, nil)
+	require.NoError(t, err)
+	return answer(t, request)
+}
+
+func answer(t *testing.T, request *http.Request) (int, string) {
+	t.Helper()
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, response.Body.Close()) }()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response.StatusCode, string(body)
+}
+
+func (s *served) webhook(t *testing.T, order string) (int, string) {
+	t.Helper()
+	body, err := json.Marshal(map[string]string{"_id": order, "locationId": home, "type": "OrderStatusUpdate"})
+	require.NoError(t, err)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.base+"/webhooks/ghl/OrderStatusUpdate", strings.NewReader(string(body)))
+	require.NoError(t, err)
+	request.Header.Set("X-Ghl-Signature", base64.StdEncoding.EncodeToString(ed25519.Sign(s.key, body)))
+	return answer(t, request)
+}
+
+// TestServeOutlivesTemporal starts the front door while Temporal is away, lets Temporal come, die and come back, and
+// stops it.
+func TestServeOutlivesTemporal(t *testing.T) {
+	server := devservertest.Start(t, devserver.StartOptions{Headless: true, Dir: t.TempDir()})
+	environment(t)
+	t.Setenv("TEMPORAL_ADDRESS", server.Address)
+	server.Kill()
+
+	s := serve(t)
+	code, _ := s.get(t, "/healthz")
+	assert.Equal(t, 200, code)
+	code, body := s.get(t, "/readyz")
+	assert.Equal(t, 503, code)
+	assert.Contains(t, body, `"temporal":"away"`)
+	assert.Contains(t, body, `"store":"ready"`)
+	code, body = s.webhook(t, "w1")
+	assert.Equal(t, 429, code, body)
+
+	isReady := func() bool { code, _ := s.get(t, "/readyz"); return code == 200 }
+	require.NoError(t, server.Restart(t.Context()))
+	require.Eventually(t, isReady, time.Minute, 100*time.Millisecond, "it recovers by itself")
+	code, body = s.webhook(t, "w1")
+	assert.Equal(t, 200, code, body)
+	assert.True(t, running(t, connect(t), "w1"))
+	assert.True(t, listed(t)[0].Exists, "the schedules are there")
+
+	server.Kill()
+	code, body = s.webhook(t, "w2")
+	assert.Equal(t, 429, code, body)
+	require.NoError(t, server.Restart(t.Context()))
+	require.Eventually(t, func() bool { code, _ := s.webhook(t, "w2"); return code == 200 }, time.Minute, 100*time.Millisecond)
+	assert.True(t, running(t, connect(t), "w1"), "what was accepted is still there")
+
+	s.stop()
+	assert.Equal(t, exitDone, <-s.code, s.errs.String())
+}
