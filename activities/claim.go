@@ -9,44 +9,31 @@ import (
 )
 
 const (
-	// claimLife is how long a claim holds if its holder dies. No single write takes as long, with its settle delay.
-	claimLife = 45 * time.Second
+	// claimLife is how long a claim holds if its holder dies. It is renewed before each write, which waits at most half
+	// of this for the rate limit and the other half for its answer.
+	claimLife = time.Minute
 	// claimPatience is how long a step waits for another to finish before it steps back and lets Temporal try again.
 	claimPatience = 2 * time.Second
 	claimPause    = 20 * time.Millisecond
 )
 
+// held is an exclusive right to some external identities.
+type held struct {
+	sage             *Sage
+	location, holder string
+	keys             []string
+}
+
 // claim takes the exclusive right to make the records of some external identities, since Sage accepts the same extId
 // twice and two orders may need the same new customer or product at once. Claims live in the store and hold among all
 // workers. The same workflow may claim again what it holds, so a step that died goes on at its next attempt.
-//
-// The function returned gives the claims back and passes its error on. After a write of unknown outcome they are kept
-// until the next attempt has looked what became of it.
-func (a *Sage) claim(ctx context.Context, location string, keys ...string) (release func(error) error, err error) {
-	holder := holderOf(ctx)
-	keys = slices.Compact(slices.Sorted(slices.Values(keys))) // one order for all, or two could wait for each other
-	giveBack := func(cause error) error {
-		if cause != nil && faultOf(cause).Kind == OutcomeUnknown {
-			return cause
-		}
-		// A step that is cancelled must still give back; a claim left behind would hold others up until it lapses.
-		free, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimPatience)
-		defer cancel()
-		if err := a.Store.Release(free, location, holder, keys...); err != nil {
-			logger(ctx).Warn("a claim was not given back and lapses by itself", "location", location, "error", err)
-		}
-		return cause
-	}
+func (a *Sage) claim(ctx context.Context, location string, keys ...string) (*held, error) {
+	h := &held{sage: a, location: location, holder: holderOf(ctx)}
+	h.keys = slices.Compact(slices.Sorted(slices.Values(keys))) // one order for all, or two could wait for each other
 	for deadline := time.Now().Add(claimPatience); ; {
-		taken, err := a.Store.Claim(ctx, location, holder, claimLife, keys...)
-		if err != nil {
-			return nil, err
-		}
-		if taken {
-			return giveBack, nil
-		}
-		if time.Now().After(deadline) {
-			return nil, faultf(Busy, "another order is bringing the same customer or product into Sage at this moment")
+		err := h.renew(ctx)
+		if err == nil || faultOf(err).Kind != Busy || time.Now().After(deadline) {
+			return h, err
 		}
 		doing(ctx, "waiting for a claim")
 		select {
@@ -55,6 +42,31 @@ func (a *Sage) claim(ctx context.Context, location string, keys ...string) (rele
 		case <-time.After(claimPause):
 		}
 	}
+}
+
+// renew makes the claims last on, right before a write. A claim that lapsed and went to another is a Busy fault: then
+// nothing may be written, since the other may be writing the same.
+func (h *held) renew(ctx context.Context) error {
+	taken, err := h.sage.Store.Claim(ctx, h.location, h.holder, claimLife, h.keys...)
+	if err == nil && !taken {
+		return faultf(Busy, "another order is bringing the same customer, product or order into Sage at this moment")
+	}
+	return err
+}
+
+// release gives the claims back and passes the error on with which the work under them ended. After a write of unknown
+// outcome they are kept until the next attempt has looked what became of it.
+func (h *held) release(ctx context.Context, cause error) error {
+	if cause != nil && faultOf(cause).Kind == OutcomeUnknown {
+		return cause
+	}
+	// A step that is cancelled must still give back; a claim left behind would hold others up until it lapses.
+	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimPatience)
+	defer cancel()
+	if err := h.sage.Store.Release(free, h.location, h.holder, h.keys...); err != nil {
+		logger(ctx).Warn("a claim was not given back and lapses by itself", "location", h.location, "error", err)
+	}
+	return cause
 }
 
 func holderOf(ctx context.Context) string {

@@ -1,12 +1,16 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"slices"
 	"strings"
 
 	"github.com/tallystick/tallystick/clients/sage"
+	"github.com/tallystick/tallystick/clients/transport"
 	"github.com/tallystick/tallystick/domain"
 	"github.com/tallystick/tallystick/internal/store"
 )
@@ -43,12 +47,12 @@ func (a *Sage) bringCustomer(ctx context.Context, in BringCustomerInput) (Custom
 	}
 	// Two orders of a new customer may come here at once. The claims let one of them make the customer; the e-mail's
 	// claim does the same for two contacts of one address.
-	release, err := a.claim(ctx, in.Location, customerClaims(in)...)
+	claim, err := a.claim(ctx, in.Location, customerClaims(in)...)
 	if err != nil {
 		return CustomerRef{}, err
 	}
-	ref, err := a.ensureCustomer(ctx, conn, in)
-	return ref, release(err)
+	ref, err := a.ensureCustomer(ctx, conn, claim, in)
+	return ref, conn.settles(claim.release(ctx, err))
 }
 
 func customerClaims(in BringCustomerInput) []string {
@@ -60,7 +64,9 @@ func customerClaims(in BringCustomerInput) []string {
 	return claims
 }
 
-func (a *Sage) ensureCustomer(ctx context.Context, conn *connection, in BringCustomerInput) (CustomerRef, error) {
+func (a *Sage) ensureCustomer(
+	ctx context.Context, conn *connection, claim *held, in BringCustomerInput,
+) (CustomerRef, error) {
 	known, err := knownCustomer(ctx, a.Store, in.Location, in.ExtID)
 	if err != nil || known != nil {
 		return orZero(known), err
@@ -70,10 +76,18 @@ func (a *Sage) ensureCustomer(ctx context.Context, conn *connection, in BringCus
 		return CustomerRef{}, err
 	}
 	ref := CustomerRef{Outcome: Unchanged}
-	if ref.AccountID, err = a.ensureAccount(ctx, conn, in, found.account, &ref.Outcome); err != nil {
+	if err := claim.renew(ctx); err != nil {
 		return ref, err
 	}
-	if ref.ContactID, err = a.ensureContact(ctx, conn, in, ref.AccountID, found.contact, &ref.Outcome); err != nil {
+	doing(ctx, "bringing the account")
+	if ref.AccountID, err = ensureAccount(ctx, conn, in, found.account, &ref.Outcome); err != nil {
+		return ref, err
+	}
+	if err := claim.renew(ctx); err != nil {
+		return ref, err
+	}
+	doing(ctx, "bringing the contact")
+	if ref.ContactID, err = ensureContact(ctx, conn, in, ref.AccountID, found.contact, &ref.Outcome); err != nil {
 		return ref, err
 	}
 	return ref, a.Store.PutLinks(ctx,
@@ -112,9 +126,11 @@ type foundCustomer struct {
 }
 
 // findCustomer looks by external id and then by e-mail. A person may stand in Sage as a contact of a company whose own
-// address is another one, so contacts are looked at before accounts.
+// address is another one, so contacts are looked at before accounts. A contact is looked for even where the account is
+// found: a step may have died between the two.
 func (a *Sage) findCustomer(ctx context.Context, conn *connection, in BringCustomerInput) (foundCustomer, error) {
 	var found foundCustomer
+	doing(ctx, "looking for the customer")
 	accounts, err := conn.Accounts.FindByExtID(ctx, in.ExtID)
 	if err != nil {
 		return found, err
@@ -124,74 +140,94 @@ func (a *Sage) findCustomer(ctx context.Context, conn *connection, in BringCusto
 		return found, err
 	}
 	a.reportDuplicates(ctx, in, len(accounts.Duplicates)+len(contacts.Duplicates))
-	found = foundCustomer{account: accounts.Live, contact: contacts.Live}
-	if found.account == nil && found.contact == nil {
-		if found.contact, err = a.contactByEmail(ctx, conn, in); err != nil {
+	found.account = accounts.Live
+	if contacts.Live != nil {
+		if err := found.choose(ctx, conn, append([]sage.Contact{*contacts.Live}, contacts.Duplicates...)); err != nil {
 			return found, err
 		}
 	}
-	if found.account == nil && found.contact != nil {
-		if found.account, err = a.accountOf(ctx, conn, found.contact); err != nil {
+	if found.contact == nil {
+		byEmail, err := contactsByEmail(ctx, conn, in.Customer.Email)
+		if err != nil {
+			return found, err
+		}
+		if err := found.choose(ctx, conn, byEmail); err != nil {
 			return found, err
 		}
 	}
 	if found.account == nil {
-		found.contact = nil // a contact of a deleted account is of no use
-		found.account, err = a.accountByEmail(ctx, conn, in)
+		found.account, err = accountByEmail(ctx, conn, in.Customer.Email)
 	}
 	return found, err
 }
 
-func (a *Sage) contactByEmail(ctx context.Context, conn *connection, in BringCustomerInput) (*sage.Contact, error) {
-	if normalEmail(in.Customer.Email) == "" {
-		return nil, nil //nolint:nilnil // nothing to look for is an ordinary answer
-	}
-	rows, err := conn.Contacts.Find(ctx, emailFilter(in.Customer.Email))
-	if err != nil {
-		return nil, err
-	}
-	live := rows[:0]
-	for _, row := range rows {
-		if !bool(row.Deleted) && sameEmail(row.Email, in.Customer.Email) {
-			live = append(live, row)
+// choose takes the first of the contacts that belongs to the account found or, while there is none, whose account is
+// not deleted; that account is then the one found.
+func (f *foundCustomer) choose(ctx context.Context, conn *connection, contacts []sage.Contact) error {
+	for i := range contacts {
+		account := f.account
+		if account == nil {
+			var err error
+			if account, err = accountOf(ctx, conn, contacts[i]); err != nil {
+				return err
+			}
+		}
+		if account != nil && contacts[i].AccountID.ID == account.ID {
+			f.account, f.contact = account, &contacts[i]
+			return nil
 		}
 	}
-	return oldest(live, func(c sage.Contact) string { return c.ExtID }), nil
+	return nil
 }
 
-func (a *Sage) accountByEmail(ctx context.Context, conn *connection, in BringCustomerInput) (*sage.Account, error) {
-	if normalEmail(in.Customer.Email) == "" {
-		return nil, nil //nolint:nilnil // nothing to look for is an ordinary answer
+func contactsByEmail(ctx context.Context, conn *connection, email string) ([]sage.Contact, error) {
+	if normalEmail(email) == "" {
+		return nil, nil
 	}
-	rows, err := conn.Accounts.Find(ctx, emailFilter(in.Customer.Email))
+	rows, err := conn.Contacts.Find(ctx, emailFilter(email))
 	if err != nil {
-		return nil, err
+		return nil, searchable(err)
 	}
-	live := rows[:0]
-	for _, row := range rows {
-		if !bool(row.Deleted) && sameEmail(row.Email, in.Customer.Email) {
-			live = append(live, row)
-		}
-	}
-	return oldest(live, func(c sage.Account) string { return c.ExtID }), nil
+	rows = slices.DeleteFunc(rows, func(c sage.Contact) bool { return bool(c.Deleted) || !sameEmail(c.Email, email) })
+	freeFirst(rows, func(c sage.Contact) string { return c.ExtID })
+	return rows, nil
 }
 
-// oldest prefers a record that bears no external id yet, and among equals the one with the lowest id. Rows come in
-// ascending order of ids.
-func oldest[T any](rows []T, extID func(T) string) *T {
-	for i := range rows {
-		if extID(rows[i]) == "" {
-			return &rows[i]
-		}
+func accountByEmail(ctx context.Context, conn *connection, email string) (*sage.Account, error) {
+	if normalEmail(email) == "" {
+		return nil, nil //nolint:nilnil // nothing to look for is an ordinary answer
 	}
+	rows, err := conn.Accounts.Find(ctx, emailFilter(email))
+	if err != nil {
+		return nil, searchable(err)
+	}
+	rows = slices.DeleteFunc(rows, func(c sage.Account) bool { return bool(c.Deleted) || !sameEmail(c.Email, email) })
 	if len(rows) == 0 {
+		return nil, nil //nolint:nilnil // no account is an ordinary answer
+	}
+	freeFirst(rows, func(c sage.Account) string { return c.ExtID })
+	return &rows[0], nil
+}
+
+// searchable lets an address pass that cannot be put into a filter: then it cannot be found, which is no reason to keep
+// its owner's orders out of the books.
+func searchable(err error) error {
+	if errors.Is(err, transport.ErrInvalidCall) {
 		return nil
 	}
-	return &rows[0]
+	return err
+}
+
+// freeFirst puts records that bear no external id yet before the others. Rows come in ascending order of ids, and among
+// equals it stays so.
+func freeFirst[T any](rows []T, extID func(T) string) {
+	slices.SortStableFunc(rows, func(a, b T) int {
+		return cmp.Compare(min(1, len(extID(a))), min(1, len(extID(b))))
+	})
 }
 
 // accountOf reads the account of a contact, nil if it is deleted.
-func (a *Sage) accountOf(ctx context.Context, conn *connection, contact *sage.Contact) (*sage.Account, error) {
+func accountOf(ctx context.Context, conn *connection, contact sage.Contact) (*sage.Account, error) {
 	account, found, err := conn.Accounts.Lookup(ctx, contact.AccountID.ID)
 	if err != nil || !found || bool(account.Deleted) {
 		return nil, err
@@ -199,7 +235,7 @@ func (a *Sage) accountOf(ctx context.Context, conn *connection, contact *sage.Co
 	return &account, nil
 }
 
-func (a *Sage) ensureAccount(
+func ensureAccount(
 	ctx context.Context, conn *connection, in BringCustomerInput, found *sage.Account, outcome *Outcome,
 ) (int64, error) {
 	if found != nil {
@@ -213,7 +249,7 @@ func (a *Sage) ensureAccount(
 	return conn.Accounts.Create(ctx, conn.newAccount(in))
 }
 
-func (a *Sage) ensureContact(
+func ensureContact(
 	ctx context.Context, conn *connection, in BringCustomerInput, account int64, found *sage.Contact, outcome *Outcome,
 ) (int64, error) {
 	if found != nil && found.AccountID.ID == account {

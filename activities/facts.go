@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"maps"
 	"regexp"
 	"strings"
 	"time"
@@ -18,8 +19,8 @@ const (
 	factRefunded = "RefundedAmount"
 	factPaidAt   = "PaidAt"
 	factCoupon   = "CouponCode"
-	// factLines is "theirs" on an adopted order whose lines are left to the people who made them. It is only ever in
-	// the comment.
+	// factLines is only on an order that people made and that was adopted, and only ever in the comment: it says whose
+	// its lines are. It is written together with our external id, so that it outlives whatever happens next.
 	factLines = "Lines"
 )
 
@@ -50,8 +51,8 @@ func factsOf(b domain.Booking) []fact {
 
 // factWrites are the extra fields and the internal comment that differ from what the order holds; nothing to write
 // gives none and nil.
-func (t tenant) factWrites(order sage.Order, b domain.Booking, theirLines bool) (sage.ExtraFields, *string) {
-	extra := sage.ExtraFields{}
+func (t tenant) factWrites(order sage.Order, b domain.Booking, lines lineMark) (sage.ExtraFields, *string) {
+	extra, moments := sage.ExtraFields{}, sage.ExtraFields{}
 	var rest []fact
 	for _, f := range factsOf(b) {
 		field, ok := t.field(f.name)
@@ -59,17 +60,33 @@ func (t tenant) factWrites(order sage.Order, b domain.Booking, theirLines bool) 
 			rest = append(rest, f)
 			continue
 		}
-		if value := fieldValue(field, f.value); !sameExtra(order.Extra, field.Name, value) {
+		value := fieldValue(field, f.value)
+		if !sameExtra(order.Extra, field.Name, value) {
 			extra[field.Name] = value
+		} else if moment, ok := value.(sage.Time); ok && !moment.IsZero() {
+			moments[field.Name] = value
 		}
 	}
-	if theirLines {
-		rest = append(rest, fact{factLines, theirs})
+	if lines != "" {
+		rest = append(rest, fact{factLines, string(lines)})
 	}
-	if comment := withNote(order.InternalComment, rest); comment != order.InternalComment {
-		return extra, &comment
+	comment := withNote(order.InternalComment, rest)
+	changed := comment != order.InternalComment
+	if changed || len(extra) > 0 {
+		maps.Copy(extra, moments) // what only may be the same costs nothing to write along
 	}
-	return extra, nil
+	if !changed {
+		return extra, nil
+	}
+	return extra, &comment
+}
+
+// stateOf is the payment state that an order was last brought to, as the order itself says; empty if it does not.
+func (t tenant) stateOf(order sage.Order) domain.PaymentState {
+	if field, ok := t.field(factState); ok {
+		return domain.PaymentState(order.Extra.Text(field.Name))
+	}
+	return domain.PaymentState(noteFact(order.InternalComment, factState))
 }
 
 // fieldValue gives a fact the form its field takes. A text that is too long for the field keeps its end, since the
@@ -109,7 +126,13 @@ func sameExtra(extra sage.Extra, name string, want any) bool {
 	return difference <= 14*time.Hour && difference%(15*time.Minute) == 0
 }
 
-const theirs = "theirs"
+// lineMark says whose the lines of an adopted order are; empty on an order that we made.
+type lineMark string
+
+const (
+	theirLines lineMark = "theirs"
+	ourLines   lineMark = "ours"
+)
 
 // note is the machine-readable line in an internal comment. The rest of the comment belongs to people.
 var note = regexp.MustCompile(`\[tallystick [^\]\n]*\]`)
@@ -141,9 +164,24 @@ func withNote(comment string, facts []fact) string {
 	return comment + "\n" + line
 }
 
-// linesAreTheirs tells whether the comment says that an adopted order's lines are left to people.
-func linesAreTheirs(comment string) bool {
-	return strings.Contains(note.FindString(comment), factLines+"="+theirs)
+// noteFact reads a fact from the machine-readable line of a comment; empty if it is not there.
+func noteFact(comment, name string) string {
+	line := strings.TrimSuffix(strings.TrimPrefix(note.FindString(comment), "[tallystick "), "]")
+	for _, word := range strings.Split(line, "; ") {
+		if value, found := strings.CutPrefix(word, name+"="); found {
+			return value
+		}
+	}
+	return ""
+}
+
+// markIn reads whose an adopted order's lines are.
+func markIn(comment string) lineMark {
+	switch mark := lineMark(noteFact(comment, factLines)); mark {
+	case theirLines, ourLines:
+		return mark
+	}
+	return ""
 }
 
 var noteUnsafe = strings.NewReplacer("[", "(", "]", ")", ";", ",", "\n", " ", "\r", " ")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tallystick/tallystick/clients/ghl"
@@ -100,14 +101,13 @@ func (g *GHL) complete(ctx context.Context, client *ghl.Client, reading OrderRea
 	if reading.Customer == nil {
 		return reading, g.addContact(ctx, client, sale)
 	}
-	sale.Customer = domain.Customer{ContactID: sale.Customer.ContactID} // what is not needed need not travel
-	return reading, nil
+	return reading, nil // with the buyer's snapshot: the customer that is known may turn out to be gone at Sage
 }
 
 // transactionsOf reads the payments of an order. HighLevel files those of an invoice's order under either of the two.
 func (g *GHL) transactionsOf(ctx context.Context, client *ghl.Client, order ghl.Order) ([]ghl.Transaction, error) {
 	transactions, err := g.transactionsFiledUnder(ctx, client, order.ID)
-	if err != nil || len(transactions) > 0 || order.Source.Type != "invoice" || order.Source.ID == "" {
+	if err != nil || len(transactions) > 0 || !strings.EqualFold(order.Source.Type, "invoice") || order.Source.ID == "" {
 		return transactions, err
 	}
 	return g.transactionsFiledUnder(ctx, client, order.Source.ID)
@@ -190,11 +190,14 @@ func (g *GHL) lookAtOrdersOfInvoice(ctx context.Context, in InvoiceInput) ([]str
 	doing(ctx, "finding the orders of the invoice")
 	var ids []string
 	for order, err := range client.Orders.All(ctx, ghl.OrderFilter{SourceID: in.InvoiceID}) {
-		if err != nil {
-			return nil, err
-		}
-		if order.Source.ID != "" && order.Source.ID != in.InvoiceID {
+		var unreadable *ghl.RowError
+		switch {
+		case errors.As(err, &unreadable) && unreadable.ID != "":
+			order.ID = unreadable.ID // its own process reads it again, and parks it with the reason
+		case errors.As(err, &unreadable), err == nil && order.Source.ID != "" && order.Source.ID != in.InvoiceID:
 			continue
+		case err != nil:
+			return nil, err
 		}
 		if err := g.Look.LookAtOrder(ctx, in.Location, order.ID, "invoice"); err != nil {
 			return nil, err

@@ -102,8 +102,8 @@ const (
 	beganCursor = "books-began"
 )
 
-// OpenWindow chooses what a sweep covers: everything since the last one that finished, with an overlap, or, deep, the
-// whole window in which refunds are expected. The first sweep of all notes when the books began.
+// OpenWindow chooses what a sweep covers: everything since the last one that finished, with an overlap, and, deep, also
+// the whole window in which refunds are expected. The first sweep of all notes when the books began.
 func (l *Ledger) OpenWindow(ctx context.Context, in OpenWindowInput) (SweepWindow, error) {
 	window, err := l.openWindow(ctx, in)
 	return window, asTemporal(err, attempt(ctx), 0)
@@ -116,15 +116,14 @@ func (l *Ledger) openWindow(ctx context.Context, in OpenWindowInput) (SweepWindo
 		return window, err
 	}
 	window.Began = began
-	if in.Deep {
-		window.From = in.Now.Add(-l.RefundWindow)
-		return window, nil
-	}
 	last, found, err := l.Store.Cursor(ctx, in.Location, sweepCursor)
 	if !found {
 		last = began
 	}
 	window.From = last.Add(-l.Overlap)
+	if refunds := in.Now.Add(-l.RefundWindow); in.Deep && refunds.Before(window.From) {
+		window.From = refunds
+	}
 	return window, err
 }
 
@@ -171,7 +170,7 @@ func (l *Ledger) RetryParked(ctx context.Context, in LocationInput) (int, error)
 	ctx, stop := alive(ctx)
 	defer stop()
 	due, _, err := l.Store.ParkedItems(ctx, store.ParkedFilter{
-		Location: in.Location, DueBefore: time.Now(), Page: store.Page{Limit: retryBatch},
+		Location: in.Location, Process: store.PaymentToOrder, DueBefore: time.Now(), Page: store.Page{Limit: retryBatch},
 	})
 	if err != nil {
 		return 0, asTemporal(err, attempt(ctx), 0)

@@ -1,8 +1,10 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/tallystick/tallystick/clients/sage"
 	"github.com/tallystick/tallystick/domain"
@@ -30,16 +32,26 @@ type lineWrite struct {
 
 func (c lineChanges) none() bool { return len(c.write) == 0 && len(c.remove) == 0 }
 
-// planLines compares the lines of an order with its booking. Lines have no external id: ours are those that the ledger
-// remembers, and those that whoever made the order put at a position of ours which the ledger has no line for, as a step
-// leaves behind that died before it could record them. Every other line is somebody else's and stays, unless all lines
-// are to be ours.
-func planLines(want []domain.BookingLine, products map[string]int64, have []sage.Line, recorded []store.LineRecord,
-	maker int64, all bool,
-) lineChanges {
+// linePlan is what the lines of an order should be, and how ours are told from those of others.
+//
+// Lines have no external id. Ours are those that the ledger remembers; those that say word for word what a line of ours
+// says, at its place; and those that the maker of the order put at a place of ours where the ledger knows of none. The
+// latter two are what a step leaves behind that died before it could record them, or a write that landed late. Every
+// other line is somebody else's and stays, unless all lines are to be ours.
+type linePlan struct {
+	want     []domain.BookingLine
+	products map[string]int64 // by external id
+	recorded []store.LineRecord
+	// maker is the user whose lines may be ours, 0 on an order that was adopted.
+	maker int64
+	all   bool
+}
+
+// changes compares the lines that stand with the plan.
+func (p linePlan) changes(have []sage.Line) lineChanges {
 	var changes lineChanges
-	ours := sortOurs(len(want), have, recorded, maker, all, &changes)
-	for position, line := range want {
+	ours := p.sort(have, &changes)
+	for position, line := range p.want {
 		var stands sage.Line
 		if len(ours[position]) > 0 {
 			stands = ours[position][0]
@@ -47,7 +59,7 @@ func planLines(want []domain.BookingLine, products map[string]int64, have []sage
 				changes.remove = append(changes.remove, surplus.ID)
 			}
 		}
-		fields, differs := lineFields(stands, line, products[line.Product.ExtID], position)
+		fields, differs := lineFields(stands, line, p.products[line.Product.ExtID], position)
 		if stands.ID != 0 {
 			changes.keep = append(changes.keep, store.LineRecord{Position: position, SageID: stands.ID})
 		}
@@ -58,38 +70,57 @@ func planLines(want []domain.BookingLine, products map[string]int64, have []sage
 	return changes
 }
 
-// sortOurs puts our live lines to their positions, the oldest first, and marks those beyond the booking for removal.
-func sortOurs(positions int, have []sage.Line, recorded []store.LineRecord, maker int64, all bool,
-	changes *lineChanges,
-) [][]sage.Line {
-	ours := make([][]sage.Line, positions)
-	place := make(map[int64]int, len(recorded))
-	taken := make(map[int]bool, len(recorded))
-	for _, r := range recorded {
+// sort puts our live lines to their positions, the recorded ones before the others and the oldest first, and marks those
+// beyond the booking for removal.
+func (p linePlan) sort(have []sage.Line, changes *lineChanges) [][]sage.Line {
+	live := slices.DeleteFunc(slices.Clone(have), func(line sage.Line) bool { return bool(line.Deleted) })
+	place := make(map[int64]int, len(p.recorded))
+	for _, r := range p.recorded {
 		place[r.SageID] = r.Position
-		taken[r.Position] = true
 	}
-	for _, line := range have {
-		if bool(line.Deleted) {
-			continue
+	taken := make(map[int]bool, len(p.recorded))
+	for _, line := range live {
+		if position, recorded := place[line.ID]; recorded {
+			taken[position] = true
 		}
+	}
+	slices.SortFunc(live, func(a, b sage.Line) int {
+		_, first := place[a.ID]
+		_, second := place[b.ID]
+		if first != second {
+			return map[bool]int{true: -1, false: 1}[first]
+		}
+		return cmp.Compare(a.ID, b.ID)
+	})
+	ours := make([][]sage.Line, len(p.want))
+	for _, line := range live {
 		position, known := place[line.ID]
 		if !known {
-			at, whole := line.Position.Int64()
-			position = int(at) - 1
-			known = whole && line.CreatedBy.ID == maker && maker != 0 && position >= 0 && position < positions && !taken[position]
+			position, known = p.placeOf(line, taken)
 		}
 		switch {
-		case known && position < positions:
+		case known && position < len(p.want):
 			ours[position] = append(ours[position], line)
-		case known || all:
+		case known || p.all:
 			changes.remove = append(changes.remove, line.ID)
 		}
 	}
-	for _, lines := range ours {
-		slices.SortFunc(lines, func(a, b sage.Line) int { return int(a.ID - b.ID) })
-	}
 	return ours
+}
+
+// placeOf tells whether a line that the ledger does not know is ours, and its place among ours.
+func (p linePlan) placeOf(line sage.Line, taken map[int]bool) (position int, ours bool) {
+	at, whole := line.Position.Int64()
+	position = int(at) - 1
+	if !whole || position < 0 || position >= len(p.want) {
+		return 0, false
+	}
+	if line.CreatedBy.ID == p.maker && p.maker != 0 && !taken[position] {
+		return position, true
+	}
+	want := p.want[position]
+	_, differs := lineFields(line, want, p.products[want.Product.ExtID], position)
+	return position, !differs
 }
 
 // lineFields gives what must be written so that a line says what the booking says, and whether that is anything. A new
@@ -104,7 +135,7 @@ func lineFields(have sage.Line, want domain.BookingLine, product int64, position
 		}
 	}
 	fresh := have.ID == 0
-	description := clip(want.Description, lineLength)
+	description := clip(strings.TrimSpace(want.Description), lineLength) // databases drop blanks at the end
 	price, total, place := want.Price.Decimal(), want.Total.Decimal(), int64(position+1)
 	quantity, whole := have.Quantity.Int64()
 	at, placed := have.Position.Int64()
@@ -124,7 +155,7 @@ func (b *bringing) bringLines(ctx context.Context, order sage.Order, changes lin
 		doing(ctx, "writing a line")
 		if w.id != 0 {
 			if err := b.conn.Lines.Update(ctx, w.id, w.fields); err != nil {
-				return nil, err
+				return nil, b.doubtProducts(ctx, err)
 			}
 			continue
 		}

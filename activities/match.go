@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,18 +21,49 @@ func (b *bringing) find(ctx context.Context) (*sage.Order, error) {
 	}
 	ours, byHand := b.sort(rows)
 	if len(ours) > 0 {
-		return &ours[0], b.dropDuplicates(ctx, ours)
+		kept := b.keeper(ours)
+		return &kept, b.dropDuplicates(ctx, kept, ours)
 	}
 	if b.known && b.record.SageID != 0 {
-		if order, found, err := b.conn.Orders.Lookup(ctx, b.record.SageID); err != nil || (found && !bool(order.Deleted)) {
-			return &order, err
+		order, err := b.remembered(ctx)
+		if err != nil || order != nil {
+			return order, err
 		}
-		// It was deleted. The sale is real, so the books get it again.
-		logger(ctx).Warn("the Sage order of a sale was deleted; it is made anew",
-			"location", b.in.Sale.Location, "order", b.in.Sale.OrderID, "sageId", b.record.SageID)
-		b.forgetRecord()
 	}
 	return b.match(ctx, byHand)
+}
+
+// keeper is the one of our orders that stays: the one that the ledger has, else the oldest.
+func (b *bringing) keeper(ours []sage.Order) sage.Order {
+	for _, order := range ours {
+		if b.known && order.ID == b.record.SageID {
+			return order
+		}
+	}
+	b.forgetRecord() // what it says is about another order, or there is none
+	return ours[0]
+}
+
+// remembered reads the order that the ledger has and that does not bear our external id any more. It is nil, and
+// forgotten, if the order was deleted or became another sale's.
+func (b *bringing) remembered(ctx context.Context) (*sage.Order, error) {
+	order, found, err := b.conn.Orders.Lookup(ctx, b.record.SageID)
+	if err != nil {
+		return nil, err
+	}
+	if found && !bool(order.Deleted) && !b.othersSale(order) {
+		return &order, nil
+	}
+	// The sale is real, so the books get it again.
+	logger(ctx).Warn("the Sage order of a sale was deleted or given to another sale; it is made anew",
+		"location", b.in.Sale.Location, "order", b.in.Sale.OrderID, "sageId", b.record.SageID)
+	b.forgetRecord()
+	return nil, nil //nolint:nilnil // no order is an ordinary answer
+}
+
+// othersSale tells whether an order bears the external id of another sale.
+func (b *bringing) othersSale(order sage.Order) bool {
+	return order.ExtID != b.booking.ExtID && strings.HasPrefix(order.ExtID, domain.OrderExtIDPrefix)
 }
 
 // sort parts what was found into our live orders, by ascending id, and live orders of the same reference that nobody
@@ -42,7 +74,7 @@ func (b *bringing) sort(rows []sage.Order) (ours, byHand []sage.Order) {
 		case bool(row.Deleted):
 		case row.ExtID == b.booking.ExtID:
 			ours = append(ours, row)
-		case strings.HasPrefix(row.ExtID, domain.OrderExtIDPrefix):
+		case b.othersSale(row):
 		case b.refersToSale(row):
 			byHand = append(byHand, row)
 		}
@@ -59,29 +91,42 @@ func (b *bringing) refersToSale(row sage.Order) bool {
 	return false
 }
 
-// dropDuplicates removes what a write of unknown outcome may leave: a second order of ours. Only one that the same
-// user made and that nobody put lines on is removed; another is a person's to judge.
-func (b *bringing) dropDuplicates(ctx context.Context, ours []sage.Order) error {
-	for _, surplus := range ours[1:] {
+// dropDuplicates removes what a write of unknown outcome may leave: a second order of ours. Only one that is plainly our
+// own doing is removed, made by the same user as the order that is kept and touched by nobody else; another, such as a
+// copy that people made, is theirs to judge.
+func (b *bringing) dropDuplicates(ctx context.Context, kept sage.Order, ours []sage.Order) error {
+	for _, surplus := range ours {
+		if surplus.ID == kept.ID {
+			continue
+		}
+		doing(ctx, "removing a second order")
 		lines, err := b.conn.Lines.OfOrder(ctx, surplus.ID)
 		if err != nil {
 			return err
 		}
-		for _, line := range lines {
-			if !bool(line.Deleted) && line.CreatedBy.ID != ours[0].CreatedBy.ID {
-				return b.conflict(ours, "several Sage orders bear the external id of this sale, and people wrote on more than one")
-			}
-		}
-		if surplus.CreatedBy.ID != ours[0].CreatedBy.ID || surplus.Locked() != "" {
-			return b.conflict(ours, "several Sage orders bear the external id of this sale, made by different users")
+		if b.record.Adopted || markIn(kept.InternalComment) != "" || !untouched(surplus, lines, kept.CreatedBy.ID) {
+			return b.conflict(ours, "several Sage orders bear the external id of this sale, and not all of them are our doing; "+
+				"delete all but one")
 		}
 		logger(ctx).Warn("a second Sage order of one sale is removed",
-			"location", b.in.Sale.Location, "order", b.in.Sale.OrderID, "kept", ours[0].ID, "removed", surplus.ID)
+			"location", b.in.Sale.Location, "order", b.in.Sale.OrderID, "kept", kept.ID, "removed", surplus.ID)
 		if err := b.conn.Orders.Delete(ctx, surplus.ID); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// untouched tells whether an order and its lines were made and changed by one user only, and may be removed.
+func untouched(order sage.Order, lines []sage.Line, by int64) bool {
+	if order.Locked() != "" || markIn(order.InternalComment) != "" || !onlyBy(order.Audit, by) {
+		return false
+	}
+	return !slices.ContainsFunc(lines, func(l sage.Line) bool { return !bool(l.Deleted) && !onlyBy(l.Audit, by) })
+}
+
+func onlyBy(a sage.Audit, user int64) bool {
+	return a.CreatedBy.ID == user && (a.UpdatedBy.ID == user || !a.UpdatedBy.IsSet())
 }
 
 // match decides whether an order that people made is this sale.
@@ -103,6 +148,10 @@ func (b *bringing) match(ctx context.Context, byReference []sage.Order) (*sage.O
 	case 0:
 		return nil, nil //nolint:nilnil // no order is an ordinary answer
 	case 1:
+		if candidates[0].ExtID != "" {
+			return nil, b.conflict(candidates, fmt.Sprintf("the Sage order %d may be this sale, but bears the external id of another "+
+				"system; decide with `starter match`", candidates[0].ID))
+		}
 		return b.adoptable(candidates[0])
 	}
 	return nil, b.conflict(candidates, "several Sage orders may be this sale; choose one with `starter match`")
@@ -120,7 +169,7 @@ func (b *bringing) decided(ctx context.Context, id int64) (*sage.Order, error) {
 	if !found {
 		return nil, faultf(Conflict, "the Sage order %d that was chosen for this sale does not exist; choose again with `starter match`", id)
 	}
-	if strings.HasPrefix(order.ExtID, domain.OrderExtIDPrefix) && order.ExtID != b.booking.ExtID {
+	if b.othersSale(order) {
 		return nil, faultf(Conflict, "the Sage order %d that was chosen for this sale belongs to another sale; choose again with `starter match`", id)
 	}
 	return b.adoptable(order)
@@ -150,6 +199,34 @@ func (b *bringing) plausible(byReference []sage.Order) []sage.Order {
 		}
 	}
 	return candidates
+}
+
+// adopt makes an order that people made ours before anything else is done to it, in one write that also says whose its
+// lines are: whatever happens next finds the order by its id and does not take people's lines for ours. Several sales
+// may want the same order at the same time; the first one gets it.
+func (b *bringing) adopt(ctx context.Context, order *sage.Order) error {
+	claim, err := b.sage.claim(ctx, b.in.Sale.Location, fmt.Sprintf("salesorder:%d", order.ID))
+	if err != nil {
+		return err
+	}
+	return claim.release(ctx, b.writeAdoption(ctx, claim, order))
+}
+
+func (b *bringing) writeAdoption(ctx context.Context, claim *held, order *sage.Order) error {
+	doing(ctx, "adopting the order")
+	now, found, err := b.conn.Orders.Lookup(ctx, order.ID)
+	if err != nil {
+		return err
+	}
+	if !found || now.Locked() != "" || now.ExtID != order.ExtID {
+		return faultf(Mismatch, "the Sage order %d that was to be adopted has changed meanwhile", order.ID)
+	}
+	if err := claim.renew(ctx); err != nil {
+		return err
+	}
+	now.ExtID, now.InternalComment = b.booking.ExtID, withNote(now.InternalComment, []fact{{factLines, string(b.mark)}})
+	*order = now
+	return b.conn.Orders.Update(ctx, order.ID, sage.OrderFields{ExtID: &now.ExtID, InternalComment: &now.InternalComment})
 }
 
 // zoneMargin covers that Sage's times may not be UTC.

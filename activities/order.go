@@ -38,10 +38,7 @@ func (a *Sage) BringOrder(ctx context.Context, in BringOrderInput) (BringOrderRe
 	b := &bringing{sage: a, in: in}
 	outcome, err := b.run(ctx)
 	result := BringOrderResult{Outcome: outcome, SageID: b.orderID, State: b.booking.Settlement.State}
-	if err != nil && b.conn != nil {
-		err = settleError{err, b.conn.settings.Settle}
-	}
-	return result, a.fail(ctx, err)
+	return result, a.fail(ctx, b.conn.settles(err))
 }
 
 // bringing is one run of BringOrder.
@@ -58,7 +55,10 @@ type bringing struct {
 
 	products map[string]int64
 	orderID  int64
+	// adopting: the order was made by people and is taken over in this run. The mark says whose the lines of an order
+	// are that was ever adopted.
 	adopting bool
+	mark     lineMark
 	lines    []store.LineRecord
 }
 
@@ -72,7 +72,7 @@ func (b *bringing) run(ctx context.Context) (Outcome, error) {
 	}
 	switch {
 	case order == nil && !b.booking.Settlement.Cleared():
-		return NotDue, nil
+		return NotDue, b.sage.Store.RecordSightings(ctx, b.in.Sightings)
 	case order == nil:
 		return b.create(ctx)
 	}
@@ -129,11 +129,10 @@ func (b *bringing) create(ctx context.Context) (Outcome, error) {
 	fresh := sage.Order{Audit: sage.Audit{ID: b.orderID}, ExtID: b.booking.ExtID, Total: total,
 		AccountID: sage.Ref{ID: b.in.Customer.AccountID}, ContactID: sage.Ref{ID: b.in.Customer.ContactID},
 		CurrencyID: sage.Ref{ID: b.currency}, StatusID: sage.Ref{ID: t.open}}
-	changes := planLines(b.booking.Lines, b.products, nil, nil, 0, false)
-	if b.lines, err = b.bringLines(ctx, fresh, changes); err != nil {
+	if b.lines, err = b.bringLines(ctx, fresh, b.linePlan(fresh).changes(nil)); err != nil {
 		return "", err
 	}
-	if _, err := b.bringHeader(ctx, fresh, false); err != nil {
+	if _, err := b.bringHeader(ctx, fresh); err != nil {
 		return "", err
 	}
 	return Created, b.verifyAndEnter(ctx)
@@ -146,20 +145,25 @@ func (b *bringing) update(ctx context.Context, order sage.Order) (Outcome, error
 	if b.products, err = b.ensureProducts(ctx); err != nil {
 		return "", err
 	}
-	if b.adopting { // ours before anything else, so that whatever happens next finds it by its id
-		if err := b.conn.Orders.Update(ctx, order.ID, sage.OrderFields{ExtID: &b.booking.ExtID}); err != nil {
-			return "", err
-		}
-		order.ExtID = b.booking.ExtID
-	}
-	changes, theirLines, err := b.lineChanges(ctx, order)
+	doing(ctx, "reading the lines")
+	have, err := b.conn.Lines.OfOrder(ctx, order.ID)
 	if err != nil {
 		return "", err
 	}
-	if b.lines, err = b.bringLines(ctx, order, changes); err != nil {
-		return "", err
+	b.mark = b.whoseLines(order, have)
+	if b.adopting {
+		if err := b.adopt(ctx, &order); err != nil {
+			return "", err
+		}
 	}
-	wrote, err := b.bringHeader(ctx, order, theirLines)
+	var changes lineChanges
+	if b.mark != theirLines {
+		changes = b.linePlan(order).changes(have)
+		if b.lines, err = b.bringLines(ctx, order, changes); err != nil {
+			return "", err
+		}
+	}
+	wrote, err := b.bringHeader(ctx, order)
 	if err != nil {
 		return "", err
 	}
@@ -172,39 +176,38 @@ func (b *bringing) update(ctx context.Context, order sage.Order) (Outcome, error
 	return Unchanged, b.enter(ctx)
 }
 
-// lineChanges plans the lines of an order that stands. Lines of an adopted order that people wrote are theirs.
-func (b *bringing) lineChanges(ctx context.Context, order sage.Order) (changes lineChanges, theirLines bool, err error) {
-	doing(ctx, "reading the lines")
-	have, err := b.conn.Lines.OfOrder(ctx, order.ID)
-	if err != nil {
-		return changes, false, err
+// whoseLines says whose the lines of an order are: of one that is adopted people's, if it has any and the tenant does
+// not want them replaced; of one that was adopted earlier as its comment says or, if people took that out, the ledger.
+func (b *bringing) whoseLines(order sage.Order, have []sage.Line) lineMark {
+	mark := markIn(order.InternalComment)
+	switch {
+	case b.adopting && slices.ContainsFunc(have, func(l sage.Line) bool { return !bool(l.Deleted) }):
+		mark = theirLines
+	case b.adopting:
+		mark = ourLines
+	case mark == "" && b.record.Adopted && len(b.record.Lines) == 0:
+		mark = theirLines
+	case mark == "" && b.record.Adopted:
+		mark = ourLines
 	}
-	replace := b.conn.settings.ReplaceAdoptedLines
-	adopted := b.adopting || b.record.Adopted
-	theirLines = linesAreTheirs(order.InternalComment) || (b.adopting && hasLive(have))
-	if theirLines && !replace {
-		return lineChanges{}, true, nil
+	if mark == theirLines && b.conn.settings.ReplaceAdoptedLines {
+		return ourLines
 	}
-	maker := order.CreatedBy.ID
-	if adopted {
-		maker = 0
-	}
-	all := replace && (adopted || theirLines)
-	return planLines(b.booking.Lines, b.products, have, b.record.Lines, maker, all), false, nil
+	return mark
 }
 
-func hasLive(lines []sage.Line) bool {
-	for _, line := range lines {
-		if !bool(line.Deleted) {
-			return true
-		}
+// linePlan is what the lines of an order should be. On one that people made, none that its maker wrote is ours.
+func (b *bringing) linePlan(order sage.Order) linePlan {
+	plan := linePlan{want: b.booking.Lines, products: b.products, recorded: b.record.Lines, maker: order.CreatedBy.ID}
+	if b.mark != "" {
+		plan.maker, plan.all = 0, b.conn.settings.ReplaceAdoptedLines
 	}
-	return false
+	return plan
 }
 
 // bringHeader writes what of the header differs, and tells whether that was anything.
-func (b *bringing) bringHeader(ctx context.Context, order sage.Order, theirLines bool) (bool, error) {
-	fields, differs := b.headerChanges(order, theirLines)
+func (b *bringing) bringHeader(ctx context.Context, order sage.Order) (bool, error) {
+	fields, differs := b.headerChanges(order)
 	if !differs {
 		return false, nil
 	}
@@ -213,8 +216,8 @@ func (b *bringing) bringHeader(ctx context.Context, order sage.Order, theirLines
 }
 
 // headerChanges are the fields we own that differ. The reference, the account and the contact of an order that stands
-// are people's to change; the status is written only when the payment state moved, since it is their pipeline.
-func (b *bringing) headerChanges(order sage.Order, theirLines bool) (sage.OrderFields, bool) {
+// are people's to change; the status is written only when the payments call for another, since it is their pipeline.
+func (b *bringing) headerChanges(order sage.Order) (sage.OrderFields, bool) {
 	var fields sage.OrderFields
 	differs := false
 	if order.ExtID != b.booking.ExtID {
@@ -229,7 +232,7 @@ func (b *bringing) headerChanges(order sage.Order, theirLines bool) (sage.OrderF
 	if status := b.nextStatus(order); status != 0 && order.StatusID.ID != status {
 		fields.StatusID, differs = &status, true
 	}
-	extra, comment := b.conn.tenant.factWrites(order, b.booking, theirLines)
+	extra, comment := b.conn.tenant.factWrites(order, b.booking, b.mark)
 	if len(extra) > 0 {
 		fields.Extra, differs = extra, true
 	}
@@ -239,19 +242,24 @@ func (b *bringing) headerChanges(order sage.Order, theirLines bool) (sage.OrderF
 	return fields, differs
 }
 
-// nextStatus is the status that the order's payment state calls for, 0 to leave it.
+// nextStatus is the status that the order should get now, 0 to leave it. Where the ledger was lost the order itself says
+// what state it was last brought to; facts and status are written at once.
 func (b *bringing) nextStatus(order sage.Order) int64 {
-	t := b.conn.tenant
-	status := t.statusFor(b.booking.Settlement, b.booking.Total)
+	t, s := b.conn.tenant, b.booking.Settlement
+	status := t.statusFor(s.State, s.Paid, b.booking.Total)
 	if b.known {
-		if b.record.State == b.booking.Settlement.State && b.record.Total == b.booking.Total {
+		if t.statusFor(b.record.State, b.record.Paid, b.record.Total) == status {
 			return 0
 		}
 		return status
 	}
-	// Without a record the order is one that a step left unfinished, or the ledger was lost: then only what is still
-	// open is moved on.
-	if order.StatusID.ID == 0 || order.StatusID.ID == t.open || b.adopting {
+	before := t.stateOf(order)
+	switch {
+	case b.adopting, !order.StatusID.IsSet():
+		return status
+	case before == s.State:
+		return 0
+	case before != "", order.StatusID.ID == t.open:
 		return status
 	}
 	return 0
@@ -262,8 +270,8 @@ func (b *bringing) upToDate(order sage.Order) bool {
 	if !b.known || b.adopting || b.record.SageID != order.ID || b.record.Digest != b.booking.Digest() {
 		return false
 	}
-	b.lines = b.record.Lines
-	_, differs := b.headerChanges(order, linesAreTheirs(order.InternalComment))
+	b.lines, b.mark = b.record.Lines, markIn(order.InternalComment)
+	_, differs := b.headerChanges(order)
 	return !differs
 }
 
@@ -275,24 +283,39 @@ func (b *bringing) verifyAndEnter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if match.Live == nil || match.Live.ID != b.orderID || len(match.Duplicates) > 0 {
-		return faultf(Mismatch, "the Sage order was read back and is not the only one of this sale")
+	order, err := b.settle(ctx, match)
+	if err != nil {
+		return err
 	}
-	theirLines := linesAreTheirs(match.Live.InternalComment)
-	if fields, differs := b.headerChanges(*match.Live, theirLines); differs {
+	if fields, differs := b.headerChanges(order); differs {
 		return faultf(Mismatch, "the Sage order %d was read back and lacks what was written (%s); check with `starter check` "+
 			"whether the fields exist", b.orderID, names(fields))
 	}
-	if !theirLines {
+	if b.mark != theirLines {
 		have, err := b.conn.Lines.OfOrder(ctx, b.orderID)
 		if err != nil {
 			return err
 		}
-		if !planLines(b.booking.Lines, b.products, have, b.lines, 0, false).none() {
+		plan := b.linePlan(order)
+		if plan.recorded = b.lines; !plan.changes(have).none() {
 			return faultf(Mismatch, "the lines of the Sage order %d were read back and are not what was written", b.orderID)
 		}
 	}
 	return b.enter(ctx)
+}
+
+// settle finds the order among those that bear its external id, and removes others that a late write of ours made.
+func (b *bringing) settle(ctx context.Context, match sage.Match[sage.Order]) (sage.Order, error) {
+	if match.Live == nil {
+		return sage.Order{}, faultf(Mismatch, "the Sage order %d was read back and does not bear its external id", b.orderID)
+	}
+	ours := append([]sage.Order{*match.Live}, match.Duplicates...)
+	for _, order := range ours {
+		if order.ID == b.orderID {
+			return order, b.dropDuplicates(ctx, order, ours)
+		}
+	}
+	return sage.Order{}, faultf(Mismatch, "the Sage order %d was read back, and another bears its external id", b.orderID)
 }
 
 // names lists the fields of a write, without their values.
@@ -317,7 +340,7 @@ func names(f sage.OrderFields) string {
 func (b *bringing) enter(ctx context.Context) error {
 	sale, s := b.in.Sale, b.booking.Settlement
 	err := b.sage.Store.RecordOrder(ctx, store.OrderRecord{
-		Location: sale.Location, OrderID: sale.OrderID, SageID: b.orderID, Adopted: b.adopting || b.record.Adopted,
+		Location: sale.Location, OrderID: sale.OrderID, SageID: b.orderID, Adopted: b.mark != "" || b.record.Adopted,
 		AsOf: sale.AsOf(), Digest: b.booking.Digest(), State: s.State,
 		Total: b.booking.Total, Paid: s.Paid, Refunded: s.Refunded, Lines: b.lines, BroughtAt: time.Now().UTC(),
 	})

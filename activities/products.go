@@ -20,11 +20,11 @@ func (b *bringing) ensureProducts(ctx context.Context) (map[string]int64, error)
 	if err != nil || len(missing) == 0 {
 		return ids, err
 	}
-	release, err := b.sage.claim(ctx, b.in.Sale.Location, missing...)
+	claim, err := b.sage.claim(ctx, b.in.Sale.Location, missing...)
 	if err != nil {
 		return nil, err
 	}
-	return ids, release(b.findOrMakeProducts(ctx, plans, missing, ids))
+	return ids, claim.release(ctx, b.findOrMakeProducts(ctx, claim, plans, missing, ids))
 }
 
 func (b *bringing) productPlans() map[string]domain.ProductPlan {
@@ -74,7 +74,7 @@ func (b *bringing) knownProducts(ctx context.Context, plans map[string]domain.Pr
 }
 
 func (b *bringing) findOrMakeProducts(
-	ctx context.Context, plans map[string]domain.ProductPlan, missing []string, ids map[string]int64,
+	ctx context.Context, claim *held, plans map[string]domain.ProductPlan, missing []string, ids map[string]int64,
 ) error {
 	doing(ctx, "finding products")
 	found, err := b.conn.Products.FindByExtIDs(ctx, missing...)
@@ -85,7 +85,7 @@ func (b *bringing) findOrMakeProducts(
 		match := found[extID]
 		if match.Live != nil {
 			ids[extID] = match.Live.ID
-		} else if ids[extID], err = b.makeProduct(ctx, plans[extID]); err != nil {
+		} else if ids[extID], err = b.makeProduct(ctx, claim, plans[extID]); err != nil {
 			return err
 		}
 		link := store.Link{Location: b.in.Sale.Location, Kind: store.Product, ExtID: extID, SageID: ids[extID]}
@@ -96,7 +96,10 @@ func (b *bringing) findOrMakeProducts(
 	return nil
 }
 
-func (b *bringing) makeProduct(ctx context.Context, plan domain.ProductPlan) (int64, error) {
+func (b *bringing) makeProduct(ctx context.Context, claim *held, plan domain.ProductPlan) (int64, error) {
+	if err := claim.renew(ctx); err != nil {
+		return 0, err
+	}
 	doing(ctx, "making a product")
 	price := plan.Price.Decimal()
 	name := text(plan.Name, productLength)
@@ -128,6 +131,11 @@ func (b *bringing) doubtProducts(ctx context.Context, refusal error) error {
 		return refusal
 	}
 	slices.Sort(gone)
+	for extID := range b.givenProducts() {
+		if slices.Contains(gone, extID) {
+			return &Fault{Kind: Mapping, Words: "the product that is configured for " + extID + " is gone at Sage; configure another", Err: refusal}
+		}
+	}
 	if err := b.sage.Store.DropLinks(ctx, b.in.Sale.Location, store.Product, gone...); err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ type Sage struct {
 type SageSettings struct {
 	BranchID, SalesRepID     int64
 	OpenStatus, WonStatus    int64
-	RefundedStatus           int64 // 0 leaves the status of a refunded order as it is
+	RefundedStatus           int64 // 0 leaves a refunded order in the status that its payments gave it
 	TaxProduct, ShippingProd int64 // 0 makes products of our own
 	// FieldPrefix begins the names of the extra fields; FieldNames replaces single names, by the name without a prefix.
 	FieldPrefix string
@@ -78,6 +78,14 @@ type settleError struct {
 }
 
 func (e settleError) Unwrap() error { return e.error }
+
+// settles adds the tenant's settle delay to an error, if there is one.
+func (c *connection) settles(err error) error {
+	if c == nil || err == nil {
+		return err
+	}
+	return settleError{err, c.settings.Settle}
+}
 
 func logger(ctx context.Context) log.Logger {
 	if activity.IsActivity(ctx) {

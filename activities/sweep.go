@@ -151,7 +151,7 @@ func (g *GHL) look(ctx context.Context, in SweepInput, row sweptRow) (bool, erro
 		return false, nil
 	}
 	if row.invoice != "" {
-		if row.created.Before(in.Window.Began) {
+		if !row.created.IsZero() && row.created.Before(in.Window.Began) {
 			return false, nil
 		}
 		return true, g.Look.LookAtInvoice(ctx, in.Location, row.invoice, string(in.Kind))

@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/tallystick/tallystick/clients/sage"
@@ -38,22 +37,22 @@ func resolve(ctx context.Context, client *sage.Client, s SageSettings) (tenant, 
 	var err error
 	if t.branch == 0 {
 		if t.branch, err = catalog.Branch(ctx, "SAGE_BRANCH_ID"); err != nil {
-			return t, mapping(err)
+			return t, err
 		}
 	}
 	if t.salesRep == 0 {
 		if t.salesRep, err = catalog.SalesRep(ctx, "SAGE_SALES_REP_ID"); err != nil {
-			return t, mapping(err)
+			return t, err
 		}
 	}
 	if t.open == 0 {
 		if t.open, err = catalog.OrderStatus(ctx, sage.Open, t.branch, "SAGE_ORDER_STATUS_OPEN"); err != nil {
-			return t, mapping(err)
+			return t, err
 		}
 	}
 	if t.won == 0 {
 		if t.won, err = catalog.OrderStatus(ctx, sage.Won, t.branch, "SAGE_ORDER_STATUS_WON"); err != nil {
-			return t, mapping(err)
+			return t, err
 		}
 	}
 	if t.countries, err = catalog.Countries(ctx); err != nil {
@@ -63,18 +62,8 @@ func resolve(ctx context.Context, client *sage.Client, s SageSettings) (tenant, 
 	return t, err
 }
 
-// mapping makes a missing id of the tenant a fault of its kind.
-func mapping(err error) error {
-	var missing *sage.MappingError
-	if errors.As(err, &missing) {
-		return &Fault{Kind: Mapping, Words: missing.Error()}
-	}
-	return err
-}
-
 func (t tenant) currency(ctx context.Context, currency domain.Currency) (int64, error) {
-	id, err := t.catalog.Currency(ctx, string(currency))
-	return id, mapping(err)
+	return t.catalog.Currency(ctx, string(currency))
 }
 
 func (t tenant) country(iso2 string) (int64, bool) {
@@ -109,12 +98,13 @@ func (t tenant) field(fact string) (sage.Field, bool) {
 	return field, ok
 }
 
-// statusFor is the status an order should get when it comes into a payment state, 0 to leave it as it is.
-func (t tenant) statusFor(settlement domain.Settlement, total domain.Money) int64 {
+// statusFor is the status that an order gets by its payments, 0 to leave it as it is. An order whose money went back
+// keeps the status that the money gave it, unless the tenant has one for refunds.
+func (t tenant) statusFor(state domain.PaymentState, paid, total domain.Money) int64 {
 	switch {
-	case settlement.State == domain.Refunded:
+	case state == domain.Refunded && t.refunded != 0:
 		return t.refunded
-	case settlement.Paid.Minor >= total.Minor && settlement.Cleared():
+	case state != domain.Unpaid && paid.Minor >= total.Minor:
 		return t.won
 	default:
 		return t.open
