@@ -1,0 +1,151 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/tallystick/tallystick/internal/store"
+	"github.com/tallystick/tallystick/workflows"
+)
+
+// calm is how long nothing may run for the stack to count as idle: the server's list of what runs lags a little behind.
+const calm = time.Second
+
+// WaitIdle waits until all that has happened in HighLevel so far is dealt with: every webhook is delivered or given up,
+// a sweep that began after that is through, no process of an order is running, and nothing is parked that goes on by
+// itself. Orders must not be placed meanwhile. Its error tells what was still open when ctx ended.
+func (s *Stack) WaitIdle(ctx context.Context) error {
+	if err := s.GHL.WaitWebhooks(ctx); err != nil {
+		return err
+	}
+	if err := s.WaitSweep(ctx); err != nil {
+		return err
+	}
+	var since time.Time
+	return s.until(ctx, "everything is done", func(ctx context.Context) error {
+		if err := s.busy(ctx); err != nil {
+			since = time.Time{}
+			return err
+		}
+		if since.IsZero() {
+			since = time.Now()
+		}
+		if time.Since(since) < calm {
+			return errors.New("nothing is open, but only since a moment ago")
+		}
+		return nil
+	})
+}
+
+// WaitSweep starts a payment sweep and waits until one that began after the call has gone through to its end.
+func (s *Stack) WaitSweep(ctx context.Context) error {
+	began := time.Now()
+	handle := s.Temporal.ScheduleClient().GetHandle(ctx, workflows.PaymentSweepID(s.Location()))
+	asked := time.Time{}
+	query := fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Completed' AND %s = '%s' AND StartTime > '%s'",
+		workflows.PaymentSweepType, workflows.LocationAttribute.GetName(), s.Location(), began.UTC().Format(time.RFC3339Nano))
+	return s.until(ctx, "a sweep is through", func(ctx context.Context) error {
+		n, err := s.count(ctx, query)
+		if err != nil || n > 0 {
+			return err
+		}
+		// One that still runs makes the server leave this one out, so it is asked for again.
+		if time.Since(asked) > calm {
+			asked = time.Now()
+			if err := handle.Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP}); err != nil {
+				return err
+			}
+		}
+		return errors.New("no sweep that began since has ended")
+	})
+}
+
+// Running counts the processes of orders and invoices that run at this moment, as the server's list has it.
+func (s *Stack) Running(ctx context.Context) (int64, error) {
+	return s.count(ctx, fmt.Sprintf("WorkflowType IN ('%s', '%s') AND ExecutionStatus = 'Running' AND %s = '%s'",
+		workflows.PaymentToOrderType, workflows.InvoiceToOrderType, workflows.LocationAttribute.GetName(), s.Location()))
+}
+
+// busy tells what is still open, nil if nothing is.
+func (s *Stack) busy(ctx context.Context) error {
+	n, err := s.Running(ctx)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		return fmt.Errorf("%d processes run", n)
+	}
+	parked, _, err := s.Store.ParkedItems(ctx, store.ParkedFilter{Location: s.Location(), Page: store.Page{Limit: 1000}})
+	if err != nil {
+		return err
+	}
+	var waiting []string
+	for _, item := range parked {
+		if !item.NextTry.IsZero() {
+			waiting = append(waiting, fmt.Sprintf("%s (%s: %s)", item.ObjectID, item.Kind, item.Reason))
+		}
+	}
+	if len(waiting) > 0 {
+		return fmt.Errorf("%d parked items go on by themselves: %s", len(waiting), strings.Join(waiting, "; "))
+	}
+	return nil
+}
+
+// until looks until there is nothing to complain of.
+func (s *Stack) until(ctx context.Context, what string, complaint func(context.Context) error) error {
+	tick := time.NewTicker(5 * glance)
+	defer tick.Stop()
+	for {
+		err := complaint(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting until %s: %w; the last look said: %w", what, context.Cause(ctx), err)
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Stack) count(ctx context.Context, query string) (int64, error) {
+	answer, err := s.Temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: query})
+	if err != nil {
+		return 0, fmt.Errorf("count workflows: %w", err)
+	}
+	return answer.GetCount(), nil
+}
+
+// leaveServer takes back from a server that is not ours what would go on there: the schedules, and processes that no
+// worker will ever carry on, since the keys to their payloads end with us.
+func (s *Stack) leaveServer(ctx context.Context) error {
+	var faults []error
+	for _, id := range []string{workflows.PaymentSweepID(s.Location()), workflows.DeepSweepID(s.Location())} {
+		var missing *serviceerror.NotFound
+		if err := s.Temporal.ScheduleClient().GetHandle(ctx, id).Delete(ctx); err != nil && !errors.As(err, &missing) {
+			faults = append(faults, fmt.Errorf("delete the schedule %s: %w", id, err))
+		}
+	}
+	open, err := s.Temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Query: fmt.Sprintf("ExecutionStatus = 'Running' AND %s = '%s'", workflows.LocationAttribute.GetName(), s.Location()),
+	})
+	if err != nil {
+		return errors.Join(append(faults, fmt.Errorf("list what still runs: %w", err))...)
+	}
+	for _, w := range open.GetExecutions() {
+		var missing *serviceerror.NotFound
+		err := s.Temporal.TerminateWorkflow(ctx, w.GetExecution().GetWorkflowId(), w.GetExecution().GetRunId(), "the sandbox ends")
+		if err != nil && !errors.As(err, &missing) {
+			faults = append(faults, fmt.Errorf("end what still runs: %w", err))
+		}
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,232 @@
+package stack
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tallystick/tallystick/domain"
+	"github.com/tallystick/tallystick/sandbox/devserver/devservertest"
+	"github.com/tallystick/tallystick/sandbox/ghl"
+	"github.com/tallystick/tallystick/sandbox/shop"
+)
+
+// role makes this test binary another program: a process that can be started, or the owner of a whole stack.
+const role = "TALLYSTICK_STACK_TEST_ROLE"
+
+// patience bounds waiting for what takes a second at most.
+const patience = 30 * time.Second
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(role) {
+	case "":
+	case "polite":
+		polite()
+	case "stubborn":
+		signal.Ignore(syscall.SIGTERM)
+		fmt.Println("here")
+		select {}
+	case "owner":
+		own()
+	}
+	code := m.Run()
+	if programs.folder != "" {
+		_ = os.RemoveAll(programs.folder)
+	}
+	os.Exit(code)
+}
+
+func polite() {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGTERM)
+	fmt.Println("here")
+	<-asked
+	fmt.Println("bye")
+	os.Exit(0)
+}
+
+// programs are built once for all tests of the package.
+var programs struct {
+	once                    sync.Once
+	folder, worker, starter string
+	err                     error
+}
+
+func options(t *testing.T) Options {
+	t.Helper()
+	server := devservertest.Binary(t)
+	programs.once.Do(func() {
+		if programs.folder, programs.err = os.MkdirTemp("", "tallystick-stack-"); programs.err == nil {
+			programs.worker, programs.starter, programs.err = Build(context.Background(), programs.folder)
+		}
+	})
+	require.NoError(t, programs.err)
+	return Options{Dir: t.TempDir(), WorkerBinary: programs.worker, StarterBinary: programs.starter,
+		Temporal: Temporal{Binary: server, Headless: true}}
+}
+
+func start(t *testing.T, opts Options) *Stack {
+	t.Helper()
+	s, err := Start(t.Context(), opts)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := s.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			for _, p := range s.Processes() {
+				t.Logf("log of the %s:\n%s", p.Name, logEnd(p.LogFile))
+			}
+		}
+	})
+	return s
+}
+
+func limited(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// sell places an order and has it paid.
+func sell(t *testing.T, s *Stack) ghl.Order {
+	t.Helper()
+	price := domain.NewMoney(1995, "EUR")
+	contact := s.GHL.AddContact(ghl.Contact{FirstName: "Ada", LastName: "Lovelace", Email: "ada@example.com"})
+	product := s.GHL.AddProduct(ghl.Product{Name: "Mug"})
+	order, err := s.GHL.PlaceOrder(ghl.NewOrder{ContactID: contact, Currency: "EUR", Lines: []ghl.NewLine{
+		{PriceID: s.GHL.AddPrice(ghl.Price{ProductID: product, Name: "large", Amount: price}), Qty: 2},
+	}})
+	require.NoError(t, err)
+	_, err = s.GHL.TakePayment(order.ID, ghl.NewPayment{})
+	require.NoError(t, err)
+	return order
+}
+
+func TestAPaidOrderGoesThrough(t *testing.T) {
+	opts := options(t)
+	opts.Workers = 2
+	s := start(t, opts)
+	order := sell(t, s)
+	require.NoError(t, s.WaitIdle(limited(t)))
+	require.Len(t, s.Sage.OrdersByExtID("ghl:order:"+order.ID), 1)
+	report := shop.Agree(s.GHL, s.Sage)
+	require.True(t, report.OK(), report)
+
+	record, found, err := s.Store.Order(t.Context(), s.Location(), order.ID)
+	require.NoError(t, err)
+	require.True(t, found)
+	require.EqualValues(t, 3990, record.Paid.Minor)
+}
+
+func TestKilledProcessesGoOnAfterRestart(t *testing.T) {
+	opts := options(t)
+	opts.Temporal.OnDisk = true
+	s := start(t, opts)
+	before := s.Workers[0].PID()
+	s.Workers[0].Kill()
+	code, ended := s.Workers[0].ExitCode()
+	require.True(t, ended)
+	require.Equal(t, -1, code)
+	sell(t, s)
+	require.NoError(t, s.GHL.WaitWebhooks(limited(t)))
+	s.Starter.Kill()
+	s.Server.Kill()
+	require.NoError(t, s.Server.Restart(limited(t)))
+	require.NoError(t, s.Starter.Restart(limited(t)))
+	require.NoError(t, s.Workers[0].Restart(limited(t)))
+	require.NotEqual(t, before, s.Workers[0].PID())
+	require.NoError(t, s.WaitIdle(limited(t)))
+	report := shop.Agree(s.GHL, s.Sage)
+	require.True(t, report.OK(), report)
+	require.Equal(t, 1, report.InSage)
+}
+
+func TestAStateFolderCanBeUsedAgain(t *testing.T) {
+	opts := options(t)
+	s, err := Start(t.Context(), opts)
+	require.NoError(t, err)
+	ring := s.ring.Reveal()
+	require.NoError(t, s.Stop(limited(t)))
+	info, err := os.Stat(filepath.Join(opts.Dir, "keys"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	for _, log := range []string{"worker.log", "starter.log"} {
+		text, err := os.ReadFile(filepath.Join(opts.Dir, "logs", log))
+		require.NoError(t, err)
+		require.NotContains(t, string(text), ring[strings.Index(ring, ":")+1:], "a key in a log")
+	}
+	again := start(t, opts)
+	require.Equal(t, ring, again.ring.Reveal())
+}
+
+func TestAProcessThatCannotStartIsExplained(t *testing.T) {
+	opts := options(t)
+	opts.WorkerEnv = map[string]string{"SYNC_OVERLAP": "soon"}
+	_, err := Start(t.Context(), opts)
+	require.ErrorContains(t, err, "the worker ended")
+	require.ErrorContains(t, err, "SYNC_OVERLAP", "the end of its log is shown")
+}
+
+// own is the program of an owner that is about to be killed.
+func own() {
+	s, err := Start(context.Background(), Options{
+		Dir: os.Getenv("DIR"), WorkerBinary: os.Getenv("WORKER"), StarterBinary: os.Getenv("STARTER"),
+		Temporal: Temporal{Binary: os.Getenv("SERVER"), Headless: true},
+	})
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(s.Starter.PID(), s.Workers[0].PID(), s.Server.PID())
+	select {}
+}
+
+func TestNothingOutlivesAKilledOwner(t *testing.T) {
+	opts := options(t)
+	self, err := os.Executable()
+	require.NoError(t, err)
+	owner := exec.CommandContext(t.Context(), self)
+	owner.Env = append(os.Environ(), role+"=owner", "DIR="+opts.Dir, "WORKER="+opts.WorkerBinary, "STARTER="+opts.StarterBinary,
+		"SERVER="+opts.Temporal.Binary)
+	said, err := owner.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, owner.Start())
+	line, err := bufio.NewReader(said).ReadString('\n')
+	require.NoError(t, err)
+	var pids [3]int
+	_, err = fmt.Sscan(line, &pids[0], &pids[1], &pids[2])
+	require.NoError(t, err, line)
+	for _, pid := range pids {
+		require.NoError(t, syscall.Kill(pid, 0), "they run")
+	}
+	require.NoError(t, owner.Process.Kill())
+	require.Error(t, owner.Wait())
+	for _, pid := range pids {
+		require.Eventually(t, func() bool { return gone(pid) }, patience, 20*time.Millisecond, "process %d still runs", pid)
+	}
+}
+
+// gone tells whether a process has ended. One that nobody has waited for yet has, too: where the tests run as the first
+// process's only company, nobody ever does.
+func gone(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return true
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && strings.Contains(string(stat), ") Z ")
+}
