@@ -22,6 +22,8 @@ type Ledger struct {
 	Look  Looker
 	// Overlap is how far a sweep reaches back beyond the last one; RefundWindow is how far the deep sweep does.
 	Overlap, RefundWindow time.Duration
+	// RetryParkedAfter is the first wait of a parked item whose cause may pass.
+	RetryParkedAfter time.Duration
 	// From is when the books begin; zero lets them begin with the first sweep.
 	From time.Time
 }
@@ -38,11 +40,8 @@ type ParkInput struct {
 	Heals      bool    `json:"heals,omitempty"`
 }
 
-// The waits of a parked item whose cause may pass: doubled with each attempt, up to a day.
-const (
-	firstRetryOfParked = 5 * time.Minute
-	lastRetryOfParked  = 24 * time.Hour
-)
+// lastRetryOfParked is the longest wait of a parked item whose cause may pass.
+const lastRetryOfParked = 24 * time.Hour
 
 // Park sets an item aside with its reason. Parking what is parked already counts one more attempt.
 func (l *Ledger) Park(ctx context.Context, in ParkInput) error {
@@ -56,13 +55,14 @@ func (l *Ledger) Park(ctx context.Context, in ParkInput) error {
 		if err != nil {
 			return asTemporal(err, attempt(ctx), 0)
 		}
-		item.NextTry = now.Add(backOff(earlier.Attempts))
+		item.NextTry = now.Add(l.backOff(earlier.Attempts))
 	}
 	return asTemporal(l.Store.Park(ctx, item), attempt(ctx), 0)
 }
 
-func backOff(attempts int) time.Duration {
-	wait := firstRetryOfParked
+// backOff is doubled with each attempt.
+func (l *Ledger) backOff(attempts int) time.Duration {
+	wait := max(l.RetryParkedAfter, time.Second)
 	for ; attempts > 0 && wait < lastRetryOfParked; attempts-- {
 		wait *= 2
 	}

@@ -89,6 +89,7 @@ func build(cfg config.Config, temporal client.Client, books *store.Store, direct
 	workflows.Register(processes)
 	processes.RegisterActivity(&activities.Ledger{
 		Store: books, Look: door, Overlap: cfg.Sync.Overlap, RefundWindow: cfg.Sync.RefundWindow, From: cfg.Sync.From.Time,
+		RetryParkedAfter: cfg.Sync.Interval,
 	})
 	fromGHL := worker.New(temporal, workflows.GHLQueue, options(cfg, cfg.Process.ConcurrentGHL, giveUp))
 	fromGHL.RegisterActivity(&activities.GHL{
