@@ -136,7 +136,7 @@ func (s *Server) Keys() (public, secret string) {
 	return s.opts.Users[0].PublicKey, s.opts.Users[0].SecretKey
 }
 
-// APIUser is the id of the user that the keys belong to, and Person that of the user the People functions act for.
+// APIUser is the id of the user that the keys belong to.
 func (s *Server) APIUser() int64 { return s.opts.Users[0].ID }
 
 // Person is the id of the user that the People functions act for.
