@@ -45,6 +45,15 @@ func environment(t *testing.T, layers ...map[string]string) {
 	}
 }
 
+func TestOnlyHighLevelItselfHasHighLevelsLimit(t *testing.T) {
+	environment(t, complete, map[string]string{
+		"GHL_BASE_URL": "http://127.0.0.1:4711", "GHL_REQUESTS_PER_10_SECONDS": "5000",
+	})
+	c, err := config.Load(config.Worker)
+	require.NoError(t, err)
+	require.Equal(t, 5000, c.GHL.RequestsPer10Seconds)
+}
+
 func TestDefaults(t *testing.T) {
 	environment(t, complete)
 	c, err := config.Load(config.Worker)

@@ -199,6 +199,16 @@ func TestUpdatesArePartialAndDeletesAreSoft(t *testing.T) {
 	}
 }
 
+func TestEveryWriteIsToldOf(t *testing.T) {
+	var told []sage.Write
+	c := start(t, sage.Options{OnWrite: func(w sage.Write) { told = append(told, w) }})
+	id := c.account(map[string]any{})
+	status, body := c.do("PUT", fmt.Sprintf("/accounts/%d", id), map[string]any{"city": "Paris"})
+	require.Equal(t, 200, status, body)
+	require.Equal(t, c.server.Writes(), told)
+	require.Equal(t, "sage.accounts.update", told[len(told)-1].Op)
+}
+
 func TestWhatIsRefused(t *testing.T) {
 	c := start(t, sage.Options{})
 	account := c.account(nil)

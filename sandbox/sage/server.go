@@ -46,6 +46,9 @@ type Options struct {
 	LineBumpsOrder bool
 	// Faults is asked what goes wrong; nil is nothing.
 	Faults *faults.Plan
+	// OnWrite is told of every write the moment it is committed; nil tells nobody. It must return soon and call nothing of
+	// the server, which it holds up.
+	OnWrite func(Write)
 	// Now replaces the clock.
 	Now func() time.Time
 }

@@ -216,8 +216,12 @@ func names(t *table, values map[string]any) []string {
 // log records a committed write, and lets it touch the order where a line was written.
 func (s *Server) log(verb string, t *table, row *record, fields []string, by actor, now time.Time) {
 	name, _, _ := strings.Cut(strings.ToLower(t.resource.name), "/")
-	s.writes = append(s.writes, Write{Op: "sage." + name + "." + verb, Resource: t.resource.name, ID: row.id,
-		ExtID: row.text("extId"), UserID: by.userID, ByPeople: by.byPeople, Fields: fields, At: now})
+	done := Write{Op: "sage." + name + "." + verb, Resource: t.resource.name, ID: row.id,
+		ExtID: row.text("extId"), UserID: by.userID, ByPeople: by.byPeople, Fields: fields, At: now}
+	s.writes = append(s.writes, done)
+	if s.opts.OnWrite != nil {
+		s.opts.OnWrite(done)
+	}
 	if id, ok := row.values["salesorderid"].(int64); ok && s.opts.LineBumpsOrder {
 		orders := s.table("salesorders")
 		if order := orders.rows[id]; order != nil {

@@ -10,9 +10,6 @@ import (
 	"github.com/tallystick/tallystick/internal/config"
 )
 
-// ghlCeiling is the highest rate that the configuration accepts for HighLevel.
-const ghlCeiling = 100
-
 // settings is what every process of the stack is told.
 func (s *Stack) settings(temporalProfile string) map[string]string {
 	public, private := s.Sage.Keys()
@@ -52,10 +49,10 @@ func (s *Stack) settings(temporalProfile string) map[string]string {
 func (s *Stack) ghlRate() int {
 	limits := s.opts.GHL.Limits
 	if s.opts.GHL.NoLimits || limits.Interval <= 0 {
-		return ghlCeiling
+		return 10 * unlimited
 	}
 	rate := float64(limits.Burst) * margin * 10 / limits.Interval.Seconds()
-	return min(max(int(rate), 1), ghlCeiling)
+	return max(int(rate), 1)
 }
 
 // sageRate is how many calls a second the workers may make.
