@@ -1,0 +1,71 @@
+package e2e
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tallystick/tallystick/sandbox/faults"
+	"github.com/tallystick/tallystick/sandbox/ghl"
+	"github.com/tallystick/tallystick/sandbox/sage"
+	"github.com/tallystick/tallystick/sandbox/shop"
+	"github.com/tallystick/tallystick/sandbox/stack"
+)
+
+const (
+	hellOrders = 1000
+	hellSeed   = 2026
+	// hellPace is how many orders a second are placed: enough to keep two cores busy for a while without piling up.
+	hellPace = 8
+)
+
+// TestHell lets a thousand orders go through while everything fails that can: each call to a vendor with some
+// likelihood, webhooks that come up to three times, late, in any order or never, and worker, starter and Temporal
+// server killed in mid-run, again and again. In the end Sage must hold exactly what HighLevel charged.
+func TestHell(t *testing.T) {
+	plan := faults.NewPlan(hellSeed, faults.Hell)
+	s := start(t, stack.Options{
+		Temporal: stack.Temporal{OnDisk: true},
+		GHL:      ghl.Options{Seed: hellSeed, NoLimits: true, Faults: plan},
+		Sage:     sage.Options{Faults: plan},
+	})
+	began := time.Now()
+	customers := shop.New(s.GHL, shop.Options{Seed: hellSeed, Orders: hellOrders, PerSecond: hellPace})
+	killed := make(chan error, 1)
+	ctx, stopKilling := context.WithCancel(t.Context())
+	go func() { killed <- killAgainAndAgain(ctx, s) }()
+	require.NoError(t, customers.Run(t.Context()))
+	stopKilling()
+	require.NoError(t, <-killed)
+
+	settled(t, s, 8*time.Minute)
+	report := customers.Agree(s.Sage)
+	require.True(t, report.OK(), report.String())
+	require.Equal(t, customers.Due(), report.Due)
+
+	running, err := s.Running(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, running)
+	t.Logf("%d orders in %s; %s", hellOrders, time.Since(began).Round(time.Second), report)
+}
+
+// killAgainAndAgain kills each process in turn, as a power cut would, and starts it again.
+func killAgainAndAgain(ctx context.Context, s *stack.Stack) error {
+	victims := []func() error{
+		func() error { s.Workers[0].Kill(); return s.Workers[0].Restart(context.WithoutCancel(ctx)) },
+		func() error { s.Starter.Kill(); return s.Starter.Restart(context.WithoutCancel(ctx)) },
+		func() error { s.Server.Kill(); return s.Server.Restart(context.WithoutCancel(ctx)) },
+	}
+	for next := 0; ; next++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(7 * time.Second):
+		}
+		if err := victims[next%len(victims)](); err != nil {
+			return err
+		}
+	}
+}
