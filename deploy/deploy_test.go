@@ -79,6 +79,18 @@ func TestNothingIsPublishedBeyondThisMachine(t *testing.T) {
 	}
 }
 
+func TestProgramsDoNotGetTheDatabasesPasswords(t *testing.T) {
+	all := services(t)
+	for _, name := range []string{"worker", "starter"} {
+		for variable := range all["postgres"].Environment {
+			if strings.HasSuffix(variable, "PASSWORD") {
+				value, given := all[name].Environment[variable]
+				require.True(t, given && value == "", "%s would get %s from .env", name, variable)
+			}
+		}
+	}
+}
+
 func TestMountedFilesExistAndAreShellScripts(t *testing.T) {
 	for name, s := range services(t) {
 		for _, volume := range s.Volumes {
@@ -113,8 +125,8 @@ func TestEnvExampleHasEveryNeededVariable(t *testing.T) {
 		}
 	}
 	for name, s := range services(t) {
-		for variable := range s.Environment {
-			if name == "worker" || name == "starter" {
+		for variable, value := range s.Environment {
+			if (name == "worker" || name == "starter") && value != "" {
 				require.Contains(t, known, "`"+variable+"`", "%s: no such setting", name)
 			}
 		}

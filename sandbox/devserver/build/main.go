@@ -17,7 +17,7 @@ func main() {
 	path, err := devserver.Binary(ctx, devserver.Options{Progress: os.Stderr})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "build:", err)
-		os.Exit(1) //nolint:gocritic // nothing is left to clean up
+		os.Exit(1)
 	}
 	fmt.Println(path)
 }
