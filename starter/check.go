@@ -138,7 +138,7 @@ func checkAttributes(ctx context.Context, temporal client.Client, namespace stri
 	listed, err := temporal.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err != nil {
 		f.Verdict, f.Found = preflight.Warn, "they cannot be listed here: "+err.Error()
-		f.Mend = "make sure where the namespace is administered that they exist; docs/operations.md lists them"
+		f.Mend = "make sure where the namespace is administered that these exist: " + strings.Join(sortedKeys(workflows.SearchAttributes()), ", ")
 		return f
 	}
 	var missing []string

@@ -10,11 +10,11 @@ import (
 )
 
 // commandsPageCommand writes docs/commands.md. It is hidden: go generate calls it.
-func commandsPageCommand(a *app) *cobra.Command {
+func commandsPageCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "commands-page <file>", Short: "Write the page of all commands", Args: cobra.ExactArgs(1), Hidden: true,
 		RunE: func(c *cobra.Command, args []string) error {
-			return os.WriteFile(args[0], []byte(commandsPage(c.Root())), 0o644) //nolint:gosec // a page of documentation
+			return os.WriteFile(args[0], []byte(commandsPage(c.Root())), 0o644)
 		},
 	}
 }

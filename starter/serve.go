@@ -157,7 +157,7 @@ func (f *frontDoor) probes() []server.Probe {
 // The waits between attempts to prepare the server.
 const (
 	firstWait   = 500 * time.Millisecond
-	longestWait = 30 * time.Second
+	longestWait = 5 * time.Second
 	prepareTime = time.Minute
 )
 

@@ -20,7 +20,7 @@ type scheduler struct {
 }
 
 // with gives a command the schedule client and the schedules of the location.
-func (s *scheduler) with(a *app, ctx context.Context, do func(client.Client, []schedules.Item) error) error {
+func (s *scheduler) with(ctx context.Context, a *app, do func(client.Client, []schedules.Item) error) error {
 	return a.withTemporal(ctx, func(c config.Config, temporal client.Client) error {
 		id, err := s.where.of(c)
 		if err != nil {
@@ -50,7 +50,7 @@ func schedulesApply(a *app) *cobra.Command {
 		Long: "Make the schedules what SYNC_INTERVAL and DEEP_SYNC_INTERVAL say, and the search attributes that the namespace lacks.\n" +
 			"`starter serve` does the same at its start. Whether a schedule is paused stays as it is.",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return s.with(a, c.Context(), func(temporal client.Client, wanted []schedules.Item) error {
+			return s.with(c.Context(), a, func(temporal client.Client, wanted []schedules.Item) error {
 				if !s.dryRun {
 					target, err := a.clusterOptions(config.Config{}).Target()
 					if err != nil {
@@ -91,7 +91,7 @@ func schedulesList(a *app) *cobra.Command {
 			if err := out.check(); err != nil {
 				return err
 			}
-			return s.with(a, c.Context(), func(temporal client.Client, wanted []schedules.Item) error {
+			return s.with(c.Context(), a, func(temporal client.Client, wanted []schedules.Item) error {
 				states, err := schedules.List(c.Context(), temporal.ScheduleClient(), wanted)
 				if err != nil {
 					return err
@@ -137,7 +137,7 @@ func schedulesChange(a *app, verb, short, done string, change scheduleChange) *c
 	c := &cobra.Command{
 		Use: verb, Short: short, Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return s.with(a, c.Context(), func(temporal client.Client, items []schedules.Item) error {
+			return s.with(c.Context(), a, func(temporal client.Client, items []schedules.Item) error {
 				if !s.dryRun {
 					if err := change(c.Context(), temporal.ScheduleClient(), items, actor()+": "+note); err != nil {
 						return err
@@ -166,7 +166,7 @@ func sweepCommand(a *app) *cobra.Command {
 		Long:    "Look now for payments that no webhook told of, or with --deep for refunds of payments as old as REFUND_WINDOW.",
 		Example: "  starter sweep --wait\n  starter sweep --deep",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return s.with(a, c.Context(), func(temporal client.Client, items []schedules.Item) error {
+			return s.with(c.Context(), a, func(temporal client.Client, items []schedules.Item) error {
 				item := items[0]
 				if deep {
 					item = items[1]

@@ -289,6 +289,10 @@ func TestServeOutlivesTemporal(t *testing.T) {
 	assert.Equal(t, 200, code, body)
 	assert.True(t, running(t, connect(t), "w1"))
 	assert.True(t, listed(t)[0].Exists, "the schedules are there")
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.base+"/codec/decode", strings.NewReader(`{"payloads":[]}`))
+	require.NoError(t, err)
+	code, body = answer(t, request)
+	assert.Equal(t, 200, code, body)
 
 	server.Kill()
 	code, body = s.webhook(t, "w2")

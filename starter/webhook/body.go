@@ -93,8 +93,9 @@ func (b body) at() time.Time {
 
 const longestID = 100
 
-// checkID holds ids to what HighLevel makes them of (letters and digits, with dashes in a UUID) and a little more: they become part
-// of workflow ids and of visibility queries, so neither a slash nor a quote nor a blank may be in them.
+// CheckID returns an error that says what is wrong with an id of a location, order or invoice, without showing it. It
+// holds ids to what HighLevel makes them of (letters and digits, with dashes in a UUID) and a little more: they become
+// part of workflow ids and of visibility queries, so neither a slash nor a quote nor a blank may be in them.
 func CheckID(id string) error {
 	if id == "" {
 		return errors.New("missing")

@@ -250,7 +250,7 @@ func (h *Handler) locate(ctx context.Context, b body, object string) (location s
 	if err != nil {
 		return "", refused(http.StatusBadRequest, "unreadable", err.Error()), false
 	}
-	known := false
+	var known bool
 	if location == "" {
 		if location, known, err = h.locations.Only(ctx); err == nil && !known {
 			return "", refused(http.StatusBadRequest, "unreadable",
