@@ -20,7 +20,7 @@ help:
 	@echo 'make temporald  build the Temporal server of the sandbox, once'
 
 .PHONY: check
-check: fmt-check vet lint workflowcheck docs-check temporald test-all race test-temporald
+check: fmt-check temporald vet lint workflowcheck docs-check test-all race test-temporald
 
 # The tests, with nothing skipped for want of PostgreSQL or of the contract files.
 .PHONY: test-all
