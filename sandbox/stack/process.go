@@ -36,10 +36,9 @@ type Process struct {
 
 // run is one life of a process.
 type run struct {
-	pid     int
-	started time.Time
-	done    chan struct{}    // closed when it has ended
-	state   *os.ProcessState // read after done
+	pid   int
+	done  chan struct{}    // closed when it has ended
+	state *os.ProcessState // read after done
 }
 
 // PID is the process id. It changes with Restart.
@@ -114,7 +113,7 @@ func (p *Process) start() error {
 	cmd := exec.Command(p.binary, p.args...) //nolint:noctx // the process outlives the call that starts it
 	cmd.Env, cmd.Stdout, cmd.Stderr = p.env, log, log
 	bind(cmd)
-	r := &run{done: make(chan struct{}), started: time.Now()}
+	r := &run{done: make(chan struct{})}
 	begun := make(chan error, 1)
 	go func() {
 		// On Linux the kernel ends the process with the thread that started it, so the thread must stay.
@@ -163,8 +162,14 @@ func (r *run) signal(s os.Signal) {
 	}
 }
 
-// failed tells that the process ended although nobody asked it to, and why, as far as its log says.
-func (p *Process) failed(r *run) error {
+// Failure tells how a process ended that nobody has asked to, with the end of its log; nil while it runs.
+func (p *Process) Failure() error {
+	r := p.life()
+	select {
+	case <-r.done:
+	default:
+		return nil
+	}
 	return fmt.Errorf("the %s ended: %s; its log %s ends:\n%s", p.Name, r.state, p.LogFile, logEnd(p.LogFile))
 }
 

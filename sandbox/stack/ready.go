@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -48,14 +50,15 @@ var queues = map[string]enumspb.TaskQueueType{
 	workflows.SageQueue: enumspb.TASK_QUEUE_TYPE_ACTIVITY,
 }
 
-// workerReady waits until the server has been asked for work on every queue since the process started.
+// workerReady waits until the process has asked the server for work on every queue. Temporal's library names the process
+// by its id.
 func (s *Stack) workerReady(ctx context.Context, p *Process) error {
 	if err := p.await(ctx, "serve its metrics", func(ctx context.Context) (bool, error) {
 		return answers(ctx, p.MetricsURL)
 	}); err != nil {
 		return err
 	}
-	began := p.life().started
+	identity := strconv.Itoa(p.PID()) + "@"
 	for queue, kind := range queues {
 		if err := p.await(ctx, "take work from the queue "+queue, func(ctx context.Context) (bool, error) {
 			answer, err := s.Temporal.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
@@ -65,7 +68,7 @@ func (s *Stack) workerReady(ctx context.Context, p *Process) error {
 				return false, err
 			}
 			for _, poller := range answer.GetPollers() {
-				if poller.GetLastAccessTime().AsTime().After(began) {
+				if strings.HasPrefix(poller.GetIdentity(), identity) {
 					return true, nil
 				}
 			}
@@ -91,7 +94,7 @@ func (p *Process) await(ctx context.Context, what string, look func(context.Cont
 		}
 		select {
 		case <-r.done:
-			return p.failed(r)
+			return p.Failure()
 		case <-ctx.Done():
 			return fmt.Errorf("the %s did not %s: %w (last answer: %v); its log %s ends:\n%s",
 				p.Name, what, context.Cause(ctx), err, p.LogFile, logEnd(p.LogFile))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,6 +22,9 @@ import (
 	"github.com/tallystick/tallystick/sandbox/sage"
 	"github.com/tallystick/tallystick/workflows"
 )
+
+// drain is short, as no load balancer stands before the front door.
+const drain = 100 * time.Millisecond
 
 // bringDown bounds what Start does to take back what it has started.
 const bringDown = 30 * time.Second
@@ -119,6 +123,15 @@ func (s *Stack) stopWorkers(ctx context.Context) error {
 // Processes are the starter and the workers.
 func (s *Stack) Processes() []*Process {
 	return append([]*Process{s.Starter}, s.Workers...)
+}
+
+// Settings are the environment variables, name to value, with which the starter's commands work on this stack. They
+// hold its keys.
+func (s *Stack) Settings() map[string]string {
+	settings := s.settings(filepath.Join(s.Dir, "temporal.toml"))
+	maps.Copy(settings, s.opts.Env)
+	maps.Copy(settings, s.opts.StarterEnv)
+	return settings
 }
 
 // Location is the id of the location that is served.
@@ -265,7 +278,7 @@ func (s *Stack) startProcesses(context.Context) error {
 			s.settings(configFile), map[string]string{"METRICS_ADDRESS": address(port)}, s.opts.Env, own)
 		return p.start()
 	}
-	starter := &Process{Name: "starter", binary: s.opts.StarterBinary, args: []string{"serve"}, ready: s.starterReady}
+	starter := &Process{Name: "starter", binary: s.opts.StarterBinary, args: []string{"serve", "--drain", drain.String()}, ready: s.starterReady}
 	if err := start(starter, s.opts.StarterEnv); err != nil {
 		return err
 	}
