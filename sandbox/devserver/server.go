@@ -325,9 +325,12 @@ func (p *process) stop() error {
 		return nil
 	default:
 	}
-	// Our launcher takes either for the order to stop; the closed input also works where there are no signals.
-	_ = p.stdin.Close()
-	_ = p.cmd.Process.Signal(os.Interrupt)
+	// Our launcher takes either for the order to stop, but not both: once it stops, a signal ends it at once. The closed
+	// input is for where there are no signals.
+	defer func() { _ = p.stdin.Close() }()
+	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+		_ = p.stdin.Close()
+	}
 	select {
 	case <-p.done:
 	case <-time.After(stopTimeout):
