@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+
+	"github.com/tallystick/tallystick/sandbox/devserver/devservertest"
+)
+
+// TestMain lets the test binary be the ceiling's worker too, as the program is.
+func TestMain(m *testing.M) {
+	if inCeilingRole() {
+		os.Exit(report(ceilingWorker(context.Background())))
+	}
+	os.Exit(m.Run())
+}
+
+// TestBenchmarkRuns keeps the benchmark from rotting. What it measures here means nothing.
+func TestBenchmarkRuns(t *testing.T) {
+	binary := devservertest.Binary(t)
+	o, err := parse([]string{"-quick"}, os.Stderr)
+	require.NoError(t, err)
+	o.temporal = binary
+	for _, entry := range []string{"TEMPORAL_ADDRESS", "TEMPORAL_CONFIG_FILE"} {
+		t.Setenv(entry, "") // so that what the benchmark does to them is taken back
+	}
+	var out, progress bytes.Buffer
+	require.NoError(t, bench(t.Context(), o, &out, &progress), "%s", &progress)
+	t.Log(out.String())
+	for _, k := range []kind{ceilingFull, knownFull, newFull, ceilingLow, knownLow} {
+		require.Contains(t, out.String(), string(k))
+	}
+	require.Regexp(t, `c, answers 429\s+0\s`, out.String())
+	require.Regexp(t, `billable actions, new customer\s+[1-8]\s`, out.String())
+}
+
+func TestWrongUse(t *testing.T) {
+	for _, args := range [][]string{{"-rounds", "0"}, {"-seconds", "-1"}, {"-inflight", "0"}, {"more"}, {"-unknown"}} {
+		var out bytes.Buffer
+		_, err := parse(args, &out)
+		require.Error(t, err, "%v", args)
+		require.Contains(t, out.String(), "-rounds")
+	}
+}
+
+func TestActionsAreCountedAsTheyAreBilled(t *testing.T) {
+	var events []*historypb.HistoryEvent
+	add := func(kind enumspb.EventType) *historypb.HistoryEvent {
+		e := &historypb.HistoryEvent{EventId: int64(len(events) + 1), EventType: kind}
+		events = append(events, e)
+		return e
+	}
+	local := func(task int64) {
+		add(enumspb.EVENT_TYPE_MARKER_RECORDED).Attributes = &historypb.HistoryEvent_MarkerRecordedEventAttributes{
+			MarkerRecordedEventAttributes: &historypb.MarkerRecordedEventAttributes{WorkflowTaskCompletedEventId: task},
+		}
+	}
+	add(enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED)
+	add(enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED) // one call with the start
+	add(enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
+	add(enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED)
+	add(enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)
+	add(enumspb.EVENT_TYPE_ACTIVITY_TASK_STARTED).Attributes = &historypb.HistoryEvent_ActivityTaskStartedEventAttributes{
+		ActivityTaskStartedEventAttributes: &historypb.ActivityTaskStartedEventAttributes{Attempt: 3},
+	}
+	local(4)
+	local(4)
+	local(9)
+	add(enumspb.EVENT_TYPE_TIMER_STARTED)
+	add(enumspb.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES)
+	add(enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED)
+	require.Equal(t, map[string]int64{
+		"start": 1, "signal": 1, "activity": 1, "retry": 2, "local activities": 2, "timer": 1, "upsert": 1, "child": 2,
+	}, actions(events))
+}
+
+func TestQuantilesAndMedians(t *testing.T) {
+	var sorted []time.Duration
+	require.Zero(t, quantile(sorted, .5))
+	for i := range 100 {
+		sorted = append(sorted, time.Duration(i+1))
+	}
+	require.Equal(t, time.Duration(51), quantile(sorted, .5))
+	require.Equal(t, time.Duration(100), quantile(sorted, .99))
+	same := func(i int) int { return i }
+	require.Equal(t, 2, median([]int{3, 1, 2}, same))
+	require.Zero(t, median(nil, same))
+}
+
+// TestALoadKeepsSoManyOnTheirWay measures a thing whose throughput and latency are known.
+func TestALoadKeepsSoManyOnTheirWay(t *testing.T) {
+	const took = 20 * time.Millisecond
+	none := func() error { return nil }
+	l := load{inFlight: 4, warmUp: 2 * took, window: 10 * took, began: none, ended: none, next: func() job {
+		done := make(chan time.Time, 1)
+		return job{id: "x", done: done, send: func(context.Context) error {
+			time.AfterFunc(took, func() { done <- time.Now() })
+			return nil
+		}}
+	}}
+	m, err := l.run(t.Context())
+	require.NoError(t, err)
+	require.Positive(t, m.count)
+	require.LessOrEqual(t, m.count, 4*12, "no more than four at once")
+	for _, p := range m.whole {
+		require.GreaterOrEqual(t, toEnd(p), took)
+		require.LessOrEqual(t, toAck(p), toEnd(p))
+	}
+	l.next = func() job { return job{fault: fmt.Errorf("no order")} }
+	_, err = l.run(t.Context())
+	require.ErrorContains(t, err, "no order")
+}

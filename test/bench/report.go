@@ -1,0 +1,206 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/tallystick/tallystick/sandbox/stack"
+)
+
+// results are what was measured.
+type results struct {
+	rounds  map[kind][]round
+	costs   map[kind][]cost
+	memory  map[part]stack.Usage
+	limited []limitedRun
+}
+
+// What is aimed at, printed beside what was reached.
+const (
+	aimRatio     = 0.7
+	aimPerSecond = 25
+	aimCPU       = 60 * time.Millisecond
+	aimActions   = 8
+	aimAck       = 20 * time.Millisecond
+	aimQuota     = 0.95
+)
+
+func (r *results) print(out io.Writer, o options) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	section := func(format string, args ...any) {
+		_ = w.Flush()
+		fmt.Fprintf(out, "\n"+format+"\n", args...)
+	}
+	fmt.Fprintf(out, "\n%s; Temporal on files, one worker, one starter; medians of %d rounds of %s\n", machine(), o.rounds, o.window)
+	section("Throughput, %d payments in flight; CPU milliseconds per payment", o.inFlight)
+	r.throughput(w, ceilingFull, knownFull, newFull)
+	section("Latency from the webhook to the Sage order complete, and to the webhook's answer (ms)")
+	r.latency(w)
+	section("What a payment's history holds")
+	r.price(w)
+	section("Memory after the rounds (MB)")
+	r.sizes(w)
+	section("Under the vendors' limits, %d in flight, %s each", limitedInFlight, o.limited)
+	r.underLimits(w)
+	section("Aims")
+	r.aims(w)
+	return w.Flush()
+}
+
+// row writes cells; the last one must not be followed by a tab with right alignment, so an empty one is.
+func row(w io.Writer, name string, cells ...any) {
+	fmt.Fprintf(w, "%-42s\t", name)
+	for _, cell := range cells {
+		fmt.Fprintf(w, "%v\t", cell)
+	}
+	fmt.Fprintln(w)
+}
+
+func (r *results) throughput(w io.Writer, kinds ...kind) {
+	row(w, "", "payments/s", "worker", "starter", "server", "together", "vendors+load", "other programs, cores")
+	for _, k := range kinds {
+		row(w, string(k), fmt.Sprintf("%.1f", r.perSecond(k)), r.cpu(k, partWorker), r.cpu(k, partStarter), r.cpu(k, partServer),
+			r.cpu(k, partWorker, partStarter, partServer), r.cpu(k, partSandbox),
+			fmt.Sprintf("%.1f", median(r.rounds[k], func(a round) float64 { return a.meter.othersCores() })))
+	}
+}
+
+func (r *results) perSecond(k kind) float64 {
+	return median(r.rounds[k], func(a round) float64 { return a.perSecond() })
+}
+
+// cpuOf is the CPU time per payment of some processes together, in the median round; 0 if it is not known.
+func (r *results) cpuOf(k kind, parts ...part) time.Duration {
+	return median(r.rounds[k], func(a round) time.Duration {
+		var sum time.Duration
+		for _, name := range parts {
+			used, _ := a.meter.used(name)
+			sum += used
+		}
+		return sum / time.Duration(max(a.count, 1))
+	})
+}
+
+func (r *results) cpu(k kind, parts ...part) string {
+	if spent := r.cpuOf(k, parts...); spent > 0 {
+		return milliseconds(spent)
+	}
+	return "-"
+}
+
+func (r *results) latency(w io.Writer) {
+	row(w, "", "p50", "p95", "p99", "answer p50", "p95", "p99", "payments")
+	for _, k := range []kind{ceilingLow, knownLow, ceilingFull, knownFull, newFull} {
+		all := r.passages(k)
+		ends, acks := latencies(all, toEnd), latencies(all, toAck)
+		row(w, string(k), ms(ends, .5), ms(ends, .95), ms(ends, .99), ms(acks, .5), ms(acks, .95), ms(acks, .99), len(all))
+	}
+}
+
+// passages are those of all rounds.
+func (r *results) passages(k kind) []passage {
+	var all []passage
+	for _, a := range r.rounds[k] {
+		all = append(all, a.whole...)
+	}
+	return all
+}
+
+func (r *results) price(w io.Writer) {
+	row(w, "", "events", "bytes", "billable actions", "most", "")
+	for _, k := range []kind{ceilingLow, knownLow, knownFull, newFull} {
+		costs := r.costs[k]
+		row(w, string(k), median(costs, func(c cost) int64 { return c.events }), median(costs, func(c cost) int64 { return c.bytes }),
+			median(costs, func(c cost) int64 { return c.actions }), mostActions(costs), byKind(costs))
+	}
+}
+
+func mostActions(costs []cost) (most int64) {
+	for _, c := range costs {
+		most = max(most, c.actions)
+	}
+	return most
+}
+
+// byKind tells what the actions of the dearest payment are.
+func byKind(costs []cost) string {
+	if len(costs) == 0 {
+		return ""
+	}
+	dearest := slices.MaxFunc(costs, func(a, b cost) int { return cmp.Compare(a.actions, b.actions) })
+	var words []string
+	for _, name := range slices.Sorted(maps.Keys(dearest.byKind)) {
+		if n := dearest.byKind[name]; n > 0 {
+			words = append(words, fmt.Sprintf("%s %d", name, n))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+func (r *results) sizes(w io.Writer) {
+	row(w, "", "now", "at most")
+	for _, name := range []part{partWorker, partStarter, partServer} {
+		u := r.memory[name]
+		row(w, string(name), u.Resident>>20, u.Peak>>20)
+	}
+}
+
+func (r *results) underLimits(w io.Writer) {
+	row(w, "", "payments/s", "of GHL's quota", "of Sage's quota", "answers 429", "p50 ms", "p99 ms")
+	for _, l := range r.limited {
+		ends := latencies(l.whole, toEnd)
+		share := "-"
+		if l.sagePerSecond > 0 {
+			share = fmt.Sprintf("%.3f", l.sageShare)
+		}
+		row(w, l.name, fmt.Sprintf("%.2f", l.perSecond()), fmt.Sprintf("%.3f", l.ghlShare), share, l.refused, ms(ends, .5), ms(ends, .99))
+	}
+}
+
+// aims sets what was reached beside what is aimed at.
+func (r *results) aims(w io.Writer) {
+	row(w, "", "reached", "aim")
+	ratio := r.perSecond(knownFull) / max(r.perSecond(ceilingFull), 1)
+	row(w, "b to a, payments/s", fmt.Sprintf("%.2f", ratio), fmt.Sprintf("at least %.2f", aimRatio))
+	row(w, "b, payments/s", fmt.Sprintf("%.1f", r.perSecond(knownFull)), fmt.Sprintf("at least %d on 2 cores; here are %d", aimPerSecond, cores))
+	row(w, "b, CPU ms per payment, server included", r.cpu(knownFull, partWorker, partStarter, partServer), "at most "+milliseconds(aimCPU))
+	row(w, "b, answer to a webhook, p50 ms", ms(latencies(r.passages(knownFull), toAck), .5), "below "+milliseconds(aimAck))
+	row(w, "billable actions, new customer", mostActions(r.costs[newFull]), fmt.Sprintf("at most %d", aimActions))
+	var share float64
+	refused := 0
+	for i, l := range r.limited {
+		tight := max(l.ghlShare, l.sageShare) // the vendor whose limit is the narrower one
+		if i == 0 || tight < share {
+			share = tight
+		}
+		refused += l.refused
+	}
+	row(w, "c, share of the narrower quota", fmt.Sprintf("%.3f", share), fmt.Sprintf("at least %.2f", aimQuota))
+	row(w, "c, answers 429", refused, "0")
+}
+
+// median is the middle value over rounds, of an even number the higher one of the two; the zero value of none.
+func median[T any, V cmp.Ordered](all []T, of func(T) V) V {
+	values := make([]V, len(all))
+	for i, a := range all {
+		values[i] = of(a)
+	}
+	slices.Sort(values)
+	if len(values) == 0 {
+		var none V
+		return none
+	}
+	return values[len(values)/2]
+}
+
+func ms(sorted []time.Duration, q float64) string { return milliseconds(quantile(sorted, q)) }
+
+func milliseconds(d time.Duration) string {
+	return fmt.Sprintf("%.1f", float64(d)/float64(time.Millisecond))
+}
