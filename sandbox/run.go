@@ -26,6 +26,9 @@ const (
 	stopTime = 45 * time.Second
 	// chapter is how many orders an endless shop plans ahead.
 	chapter = 5000
+	// endlessSweep is longer than the stack's own interval, since a sweep reads all of a day's payments, which become
+	// many where nobody stops buying.
+	endlessSweep = 30 * time.Second
 )
 
 // errDiffer says that GHL and Sage do not agree. The differences are on the screen.
@@ -83,8 +86,12 @@ func stateFolder(opts options) (folder string, remove func() error, err error) {
 }
 
 func stackOptions(opts options, folder string, plan *faults.Plan, progress io.Writer) stack.Options {
+	var env map[string]string
+	if !opts.once {
+		env = map[string]string{"SYNC_INTERVAL": endlessSweep.String()}
+	}
 	return stack.Options{
-		Dir: folder, Workers: opts.workers, Port: opts.port, Progress: progress,
+		Dir: folder, Workers: opts.workers, Port: opts.port, Progress: progress, Env: env,
 		Temporal: stack.Temporal{
 			Address: os.Getenv("TEMPORAL_ADDRESS"), Namespace: os.Getenv("TEMPORAL_NAMESPACE"),
 			UseTemporalOnPath: opts.temporalOnPath, Port: opts.temporalPort, UIPort: opts.uiPort,
@@ -119,12 +126,12 @@ func introduce(s *stack.Stack, opts options, out *screen) error {
 		"commands\t. "+file+" && go run ./starter status",
 		"state\t"+s.Dir+"\t"+fate(opts))
 	out.table(rows...)
-	switch {
-	case opts.noLimits:
+	if opts.noLimits {
 		out.say("limits: none (--no-limits)")
-	default:
+	} else {
 		out.say("limits: GHL takes 100 requests in 10 seconds, Sage %g a second; they are what holds orders up (--no-limits lifts them)", opts.sageRate)
 	}
+	out.say("sweeps: every %s; they find refunds, for which GHL sends no webhook, and whatever a webhook did not tell", settings["SYNC_INTERVAL"])
 	if opts.level != faults.None {
 		out.say("faults: %s; calls fail, answers get lost, webhooks come late, twice or never", opts.level)
 	}
@@ -143,50 +150,53 @@ func fate(opts options) string {
 func trade(ctx context.Context, s *stack.Stack, plan *faults.Plan, opts options, out *screen) error {
 	f := newFollower(s, out)
 	began := time.Now()
-	running, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var report *shop.Report
-	group, running := errgroup.WithContext(running)
+	var sold *shop.Shop
+	var unfinished error
+	ended := errors.New("all is through")
+	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return watch(running, s) })
 	group.Go(func() error { return f.follow(running) })
-	group.Go(func() error {
-		last, err := sell(running, s, f, opts, out)
-		if err != nil || !opts.once {
+	group.Go(func() (err error) {
+		if sold, err = sell(running, f, opts, out); err != nil || !opts.once {
 			return err
 		}
-		defer cancel() // the others have nothing left to do
-		ctx, done := context.WithTimeout(running, opts.timeout)
-		defer done()
-		out.say("all orders are placed; waiting until everything is through")
-		if err := s.WaitIdle(ctx); err != nil && running.Err() == nil {
-			out.say("%s", out.paint(red, "not everything came through: "+err.Error()))
-		}
-		plan.Wait()
-		agreed := last.Agree(s.Sage)
-		report = &agreed
-		return nil
+		unfinished = settle(running, s, plan, opts, out)
+		return ended
 	})
 	err := group.Wait()
-	if err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
-		return err
+	if looked := f.look(context.WithoutCancel(ctx)); looked != nil && errors.Is(err, ended) {
+		return looked
 	}
-	if err := f.look(context.WithoutCancel(ctx)); err != nil {
-		return err
-	}
-	if report == nil || ctx.Err() != nil {
-		out.say("")
-		out.say("%s", f.tally())
+	switch {
+	case ctx.Err() != nil:
+		out.say("\n%s", f.tally())
+		if opts.once {
+			return errors.New("interrupted before GHL and Sage could be compared")
+		}
 		return nil
+	case !errors.Is(err, ended):
+		return err
 	}
-	summarize(s, f, plan, *report, time.Since(began), out)
+	report := sold.Agree(s.Sage)
+	summarize(s, f, plan, report, time.Since(began), out)
 	if !report.OK() {
-		return errDiffer
+		return errors.Join(errDiffer, unfinished)
 	}
-	return nil
+	return unfinished
+}
+
+// settle waits until all that was bought is dealt with.
+func settle(ctx context.Context, s *stack.Stack, plan *faults.Plan, opts options, out *screen) error {
+	ctx, cancel := context.WithTimeout(ctx, opts.timeout)
+	defer cancel()
+	out.say("all orders are placed; waiting until everything is through")
+	err := s.WaitIdle(ctx)
+	plan.Wait()
+	return err
 }
 
 // sell opens the shop and returns the last one when all orders are placed.
-func sell(ctx context.Context, s *stack.Stack, f *follower, opts options, out *screen) (*shop.Shop, error) {
+func sell(ctx context.Context, f *follower, opts options, out *screen) (*shop.Shop, error) {
 	out.say("customers buy: %s, %g orders a second, seed %d", amountOf(opts), opts.rate, opts.seed)
 	out.say("")
 	for seed := opts.seed; ; seed++ {
@@ -194,7 +204,7 @@ func sell(ctx context.Context, s *stack.Stack, f *follower, opts options, out *s
 		if opts.endless() {
 			orders = chapter
 		}
-		open := shop.New(s.GHL, shop.Options{Seed: seed, Orders: orders, PerSecond: opts.rate, Observe: f.observe})
+		open := shop.New(f.stack.GHL, shop.Options{Seed: seed, Orders: orders, PerSecond: opts.rate, Observe: f.observe})
 		if err := open.Run(ctx); err != nil {
 			return nil, err
 		}

@@ -2,9 +2,11 @@ package stack
 
 import (
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +80,25 @@ func TestTheCallersEnvironmentIsNotPassedOn(t *testing.T) {
 	require.Equal(t, []string{"ODD==x", "PATH=/bin", "SYNC_INTERVAL=2s"},
 		environment(base, false, map[string]string{"SYNC_INTERVAL": "1s"}, nil, map[string]string{"SYNC_INTERVAL": "2s"}))
 	require.Equal(t, []string{"ODD==x", "PATH=/bin", "TEMPORAL_API_KEY=real"}, environment(base, true))
+}
+
+func TestProgramsThatDoNotBuildAreExplained(t *testing.T) {
+	_, _, err := Build(t.Context(), t.TempDir(), "-tags")
+	require.ErrorContains(t, err, "do not build")
+	require.ErrorContains(t, err, "tags", "what the go tool said")
+
+	t.Setenv("PATH", t.TempDir())
+	_, _, err = Build(t.Context(), t.TempDir())
+	require.ErrorContains(t, err, "go.dev")
+}
+
+func TestATakenPortIsNamed(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, listener.Close()) }()
+	port := listener.Addr().(*net.TCPAddr).Port
+	_, err = Start(t.Context(), Options{Dir: t.TempDir(), WorkerBinary: "x", StarterBinary: "x", Port: port})
+	require.ErrorContains(t, err, "the port "+strconv.Itoa(port)+" for the front door is taken")
 }
 
 func TestPortsAreNotGivenTwice(t *testing.T) {

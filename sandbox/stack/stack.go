@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -224,6 +225,11 @@ func (s *Stack) startTemporal(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	listener, err := net.Listen("tcp", address(s.port))
+	if err != nil {
+		return fmt.Errorf("the port %d for the front door is taken: %w", s.port, err)
+	}
+	_ = listener.Close() // the starter is to have it
 	s.FrontDoor = "http://" + address(s.port)
 	if t.Address != "" {
 		target, err := cluster.Options{Address: t.Address, Namespace: t.Namespace}.Target()
