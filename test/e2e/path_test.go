@@ -21,12 +21,13 @@ import (
 	"github.com/tallystick/tallystick/sandbox/ghl"
 	"github.com/tallystick/tallystick/sandbox/sage"
 	"github.com/tallystick/tallystick/sandbox/stack"
+	"github.com/tallystick/tallystick/test/harness"
 )
 
 // run runs a command of the starter as an operator would, and returns its exit code and what it printed.
 func run(t *testing.T, s *stack.Stack, arguments ...string) (code int, output string) {
 	t.Helper()
-	_, starter := binaries(t)
+	_, starter := harness.Programs(t)
 	cmd := exec.CommandContext(t.Context(), starter, arguments...)
 	for name, value := range s.Settings() {
 		cmd.Env = append(cmd.Env, name+"="+value)
@@ -98,8 +99,8 @@ func TestPublishedWebhooksGoThrough(t *testing.T) {
 	for event, body := range events {
 		require.Equal(t, http.StatusOK, s.GHL.SendRaw(t.Context(), event, body).Status, event)
 	}
-	require.Eventually(t, func() bool { return len(booked(s, order.ID)) == 1 }, time.Minute, 20*time.Millisecond)
-	settled(t, s, time.Minute)
+	require.Eventually(t, func() bool { return len(booked(s, order.ID)) == 1 }, patience, 20*time.Millisecond)
+	settled(t, s)
 	require.Equal(t, "150.1", string(booked(s, order.ID)[0].Number("total")))
 
 	var fields map[string]json.RawMessage
@@ -116,7 +117,7 @@ func TestPublishedWebhooksGoThrough(t *testing.T) {
 	}
 	bare := []byte(`{"_id":"` + order.ID + `","altId":"` + s.Location() + `"}`)
 	require.Equal(t, http.StatusOK, s.GHL.SendRaw(t.Context(), "OrderCreate", bare).Status)
-	settled(t, s, time.Minute)
+	settled(t, s)
 	require.Len(t, booked(s, order.ID), 1)
 }
 
@@ -129,7 +130,7 @@ func TestTestModeIsKeptOut(t *testing.T) {
 	_, err = s.GHL.TakePayment(order.ID, ghl.NewPayment{})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, s.GHL.SendRaw(t.Context(), "OrderStatusUpdate", body).Status)
-	settled(t, s, time.Minute)
+	settled(t, s)
 	require.Empty(t, s.Sage.Orders())
 	require.Empty(t, s.Sage.Writes())
 }
@@ -140,14 +141,14 @@ func TestSweepFindsWhatNoWebhookToldOf(t *testing.T) {
 		GHL: ghl.Options{NoLimits: true, Webhooks: ghl.WebhookOptions{Events: []string{}}}, Env: map[string]string{"SYNC_INTERVAL": "1s"},
 	})
 	order := buy(t, s, s.GHL.AddContact(ghl.Contact{FirstName: "Ada", Email: "ada@example.com"}), domain.NewMoney(1500, "JPY"))
-	require.Eventually(t, func() bool { return len(booked(s, order.ID)) == 1 }, time.Minute, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return len(booked(s, order.ID)) == 1 }, patience, 20*time.Millisecond)
 	require.Empty(t, s.GHL.Deliveries())
 	require.NoError(t, s.GHL.Refund(s.GHL.Payments(order.ID)[0].ID, domain.NewMoney(500, "JPY")))
 	require.Eventually(t, func() bool {
 		return booked(s, order.ID)[0].Text("Z_PaymentStatus") == string(domain.PartiallyRefunded)
-	}, time.Minute, 20*time.Millisecond)
-	settled(t, s, time.Minute)
-	agrees(t, s)
+	}, patience, 20*time.Millisecond)
+	settled(t, s)
+	harness.Agrees(t, s)
 }
 
 // TestOrderWithSeveralCandidatesIsParkedAndDecided goes the operator's way: two Sage orders may be the sale, the status
@@ -166,7 +167,7 @@ func TestOrderWithSeveralCandidatesIsParkedAndDecided(t *testing.T) {
 	_, err = s.GHL.TakePayment(orderID, ghl.NewPayment{})
 	require.NoError(t, err)
 
-	settled(t, s, time.Minute)
+	settled(t, s)
 	require.Empty(t, booked(s, orderID))
 	item, parked, err := s.Store.ParkedItem(t.Context(), s.Location(), "PaymentToOrder", orderID)
 	require.NoError(t, err)
@@ -180,8 +181,8 @@ func TestOrderWithSeveralCandidatesIsParkedAndDecided(t *testing.T) {
 
 	code, shown = run(t, s, "match", orderID, "--sage-order", strconv.FormatInt(second, 10))
 	require.Zero(t, code, shown)
-	require.Eventually(t, func() bool { return len(booked(s, orderID)) == 1 }, time.Minute, 20*time.Millisecond)
-	settled(t, s, time.Minute)
+	require.Eventually(t, func() bool { return len(booked(s, orderID)) == 1 }, patience, 20*time.Millisecond)
+	settled(t, s)
 	require.Equal(t, second, booked(s, orderID)[0].ID)
 	require.Len(t, booked(s, orderID)[0].Lines, 1, "the line that people wrote")
 	require.Equal(t, "paid", booked(s, orderID)[0].Text("Z_PaymentStatus"))
@@ -222,7 +223,7 @@ func TestParkedOrderGoesOnByItselfOrByReplay(t *testing.T) {
 			require.Eventually(t, func() bool {
 				item, parked, err := s.Store.ParkedItem(t.Context(), s.Location(), "PaymentToOrder", order.ID)
 				return err == nil && parked && item.Kind == string(activities.Mapping)
-			}, time.Minute, 20*time.Millisecond)
+			}, patience, 20*time.Millisecond)
 			require.Empty(t, booked(s, order.ID))
 
 			_, err := s.Sage.PeopleCreate("currencies", map[string]any{"isoCode": "CAD", "symbol": "$", "descriptionEN": "Canadian Dollar"})
@@ -232,8 +233,8 @@ func TestParkedOrderGoesOnByItselfOrByReplay(t *testing.T) {
 				code, shown := run(t, s, "replay", "--kind", "Mapping")
 				require.Zero(t, code, shown)
 			}
-			require.Eventually(t, func() bool { return len(booked(s, order.ID)) == 1 }, time.Minute, 20*time.Millisecond)
-			settled(t, s, time.Minute)
+			require.Eventually(t, func() bool { return len(booked(s, order.ID)) == 1 }, patience, 20*time.Millisecond)
+			settled(t, s)
 		})
 	}
 }
@@ -246,9 +247,9 @@ func TestWebhooksAreHeldOffWhileTemporalIsAway(t *testing.T) {
 	order := buy(t, s, s.GHL.AddContact(ghl.Contact{FirstName: "Ada", Email: "ada@example.com"}), domain.NewMoney(2000, "EUR"))
 	require.Eventually(t, func() bool {
 		return slices.ContainsFunc(s.GHL.Deliveries(), func(d ghl.Delivery) bool { return d.Status == http.StatusTooManyRequests })
-	}, time.Minute, 20*time.Millisecond)
+	}, patience, 20*time.Millisecond)
 	require.NoError(t, s.Server.Restart(t.Context()))
-	require.Eventually(t, func() bool { return len(booked(s, order.ID)) == 1 }, 2*time.Minute, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return len(booked(s, order.ID)) == 1 }, patience, 20*time.Millisecond)
 	for _, d := range s.GHL.Deliveries() {
 		require.Contains(t, []int{http.StatusOK, http.StatusTooManyRequests}, d.Status)
 	}
@@ -276,7 +277,7 @@ func TestNothingSecretOrPersonalIsLeftBehind(t *testing.T) {
 	order := buy(t, s, s.GHL.AddContact(ghl.Contact{FirstName: "P", LastName: name, Email: mail, Phone: "+4915112345678"}), domain.NewMoney(2000, "EUR"))
 	buy(t, s, s.GHL.AddContact(ghl.Contact{FirstName: "P", LastName: name, Email: mail}), domain.NewMoney(2000, "CAD"))
 	settledEnough := func() bool { return len(booked(s, order.ID)) == 1 }
-	require.Eventually(t, settledEnough, time.Minute, 20*time.Millisecond)
+	require.Eventually(t, settledEnough, patience, 20*time.Millisecond)
 	looked := 0
 	require.NoError(t, filepath.WalkDir(s.Dir, func(path string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || filepath.Base(filepath.Dir(path)) == "bin" {

@@ -1,4 +1,6 @@
-package e2e
+// Package hell tests the whole system while everything fails that can. It is a package of its own because it takes
+// minutes.
+package hell
 
 import (
 	"context"
@@ -7,11 +9,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tallystick/tallystick/internal/store"
 	"github.com/tallystick/tallystick/sandbox/faults"
 	"github.com/tallystick/tallystick/sandbox/ghl"
 	"github.com/tallystick/tallystick/sandbox/sage"
 	"github.com/tallystick/tallystick/sandbox/shop"
 	"github.com/tallystick/tallystick/sandbox/stack"
+	"github.com/tallystick/tallystick/test/harness"
 )
 
 const (
@@ -19,14 +23,20 @@ const (
 	hellSeed   = 2026
 	// hellPace is how many orders a second are placed: enough to keep two cores busy for a while without piling up.
 	hellPace = 8
+	// patience is how long what is left over may take once the last customer has bought.
+	patience = 8 * time.Minute
+	// betweenKills is how long processes live.
+	betweenKills = 7 * time.Second
 )
+
+func TestMain(m *testing.M) { harness.Main(m) }
 
 // TestHell lets a thousand orders go through while everything fails that can: each call to a vendor with some
 // likelihood, webhooks that come up to three times, late, in any order or never, and worker, starter and Temporal
 // server killed in mid-run, again and again. In the end Sage must hold exactly what HighLevel charged.
 func TestHell(t *testing.T) {
 	plan := faults.NewPlan(hellSeed, faults.Hell)
-	s := start(t, stack.Options{
+	s := harness.Start(t, stack.Options{
 		Temporal: stack.Temporal{OnDisk: true},
 		GHL:      ghl.Options{Seed: hellSeed, NoLimits: true, Faults: plan},
 		Sage:     sage.Options{Faults: plan},
@@ -40,7 +50,7 @@ func TestHell(t *testing.T) {
 	stopKilling()
 	require.NoError(t, <-killed)
 
-	settled(t, s, 8*time.Minute)
+	harness.Settled(t, s, patience)
 	report := customers.Agree(s.Sage)
 	require.True(t, report.OK(), report.String())
 	require.Equal(t, customers.Due(), report.Due)
@@ -48,6 +58,11 @@ func TestHell(t *testing.T) {
 	running, err := s.Running(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, running)
+	parked, _, err := s.Store.ParkedItems(t.Context(), store.ParkedFilter{Location: s.Location()})
+	require.NoError(t, err)
+	for _, item := range parked {
+		require.NotEmpty(t, item.Reason, item.ObjectID)
+	}
 	t.Logf("%d orders in %s; %s", hellOrders, time.Since(began).Round(time.Second), report)
 }
 
@@ -62,7 +77,7 @@ func killAgainAndAgain(ctx context.Context, s *stack.Stack) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(7 * time.Second):
+		case <-time.After(betweenKills):
 		}
 		if err := victims[next%len(victims)](); err != nil {
 			return err
