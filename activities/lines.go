@@ -108,14 +108,19 @@ func (p linePlan) sort(have []sage.Line, changes *lineChanges) [][]sage.Line {
 	return ours
 }
 
-// placeOf tells whether a line that the ledger does not know is ours, and its place among ours.
+// placeOf tells whether a line that the ledger does not know is ours, and its place among ours. Where the ledger knows
+// no line at all, the maker's are ours wherever they stand, for the booking may have been longer before.
 func (p linePlan) placeOf(line sage.Line, taken map[int]bool) (position int, ours bool) {
 	at, whole := line.Position.Int64()
 	position = int(at) - 1
-	if !whole || position < 0 || position >= len(p.want) {
+	if !whole || position < 0 {
 		return 0, false
 	}
-	if line.CreatedBy.ID == p.maker && p.maker != 0 && !taken[position] {
+	made := p.maker != 0 && line.CreatedBy.ID == p.maker
+	if position >= len(p.want) {
+		return position, made && len(p.recorded) == 0
+	}
+	if made && !taken[position] {
 		return position, true
 	}
 	want := p.want[position]

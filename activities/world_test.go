@@ -2,17 +2,21 @@ package activities_test
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"net/http"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/tallystick/tallystick/activities"
 	"github.com/tallystick/tallystick/clients/ghl"
 	"github.com/tallystick/tallystick/clients/sage"
-	"github.com/tallystick/tallystick/clients/transport"
 	"github.com/tallystick/tallystick/domain"
 	"github.com/tallystick/tallystick/internal/store"
 	"github.com/tallystick/tallystick/sandbox/faults"
@@ -33,7 +37,34 @@ type world struct {
 	looks  *looks
 	// settings may be changed by a test before it acts.
 	settings activities.SageSettings
+	wire     *wire
+	// storePath is the file of the store.
+	storePath string
 }
+
+// wire is the line to both vendors. A test may have something happen on it, such as the death of the process.
+type wire struct {
+	base   http.RoundTripper
+	before func(*http.Request)
+	after  func(*http.Request)
+}
+
+func (l *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	if l.before != nil {
+		l.before(r)
+	}
+	answer, err := l.base.RoundTrip(r)
+	if l.after != nil {
+		l.after(r)
+	}
+	return answer, err
+}
+
+// noLimit is a rate limit that holds nobody up, also not after a 429.
+type noLimit struct{}
+
+func (noLimit) Wait(context.Context) error { return nil }
+func (noLimit) Observe(int, http.Header)   {}
 
 // looks remembers the hints that sweeps hand out.
 type looks struct{ orders, invoices []string }
@@ -55,7 +86,7 @@ type worldOptions struct {
 
 func newWorld(t testing.TB, o worldOptions) *world {
 	t.Helper()
-	w := &world{t: t, faults: faults.NewPlan(1, faults.None), looks: &looks{}, settings: activities.SageSettings{
+	w := &world{t: t, wire: &wire{base: http.DefaultTransport.(*http.Transport).Clone()}, faults: faults.NewPlan(1, faults.None), looks: &looks{}, settings: activities.SageSettings{
 		SalesRepID: 51, FieldPrefix: sage.ExtraPrefix, Settle: 50 * time.Millisecond,
 	}}
 	o.ghl.NoLimits, o.ghl.Faults, o.sage.Faults = true, w.faults, w.faults
@@ -65,7 +96,8 @@ func newWorld(t testing.TB, o worldOptions) *world {
 	t.Cleanup(w.ghl.Close)
 	t.Cleanup(w.sage.Close)
 	var err error
-	w.store, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "tallystick.db"))
+	w.storePath = filepath.Join(t.TempDir(), "tallystick.db")
+	w.store, err = store.Open(t.Context(), "sqlite:"+w.storePath)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.store.Close()) })
 	w.connect()
@@ -73,15 +105,15 @@ func newWorld(t testing.TB, o worldOptions) *world {
 }
 
 func (w *world) connect() {
-	unlimited := transport.NewBucket(transport.BucketConfig{})
+	unlimited := noLimit{}
 	from, err := ghl.New(ghl.Options{
 		BaseURL: w.ghl.URL(), LocationID: w.ghl.Location(), TokenSource: ghl.StaticToken(w.ghl.Token()), Limiter: unlimited,
-		Timeout: 5 * time.Second,
+		Timeout: 5 * time.Second, Transport: w.wire,
 	})
 	require.NoError(w.t, err)
 	into, err := sage.New(sage.Options{
 		BaseURL: w.sage.URL(), PublicKey: "sandbox-public", PrivateKey: "sandbox-secret", Limiter: unlimited,
-		Timeout: 5 * time.Second,
+		Timeout: 5 * time.Second, Base: w.wire,
 	})
 	require.NoError(w.t, err)
 	w.read = &activities.GHL{
@@ -97,6 +129,7 @@ func (w *world) connect() {
 func do[T any](w *world, fn, in any) (T, error) {
 	w.t.Helper()
 	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestActivityEnvironment()
 	env.SetTestTimeout(time.Minute)
 	env.RegisterActivity(fn)
@@ -111,26 +144,71 @@ func do[T any](w *world, fn, in any) (T, error) {
 	return out, nil
 }
 
-// pass is one pass over an order, as the workflow makes it.
+// persist runs one activity again and again, as Temporal would, while its fault may be retried. What it waits for
+// between two attempts is what the settle delay is there for: that late writes have landed.
+func persist[T any](w *world, fn, in any) (T, error) {
+	w.t.Helper()
+	for attempt := 0; ; attempt++ {
+		out, err := do[T](w, fn, in)
+		var fault *temporal.ApplicationError
+		if err == nil || attempt == 40 || (errors.As(err, &fault) && fault.NonRetryable()) {
+			return out, err
+		}
+		w.faults.Wait()
+	}
+}
+
+// pass is one pass over an order, as the workflow makes it. It gives up at the first fault, so that tests see it.
 func (w *world) pass(order string) (activities.BringOrderResult, error) {
 	w.t.Helper()
-	reading, err := do[activities.OrderReading](w, w.read.ReadOrder,
-		activities.ReadOrderInput{Location: w.ghl.Location(), OrderID: order})
+	return w.passWith(order, do[activities.OrderReading], do[activities.CustomerRef], do[activities.BringOrderResult])
+}
+
+// carryOut is a pass that Temporal sees through.
+func (w *world) carryOut(order string) (activities.BringOrderResult, error) {
+	w.t.Helper()
+	return w.passWith(order, persist[activities.OrderReading], persist[activities.CustomerRef], persist[activities.BringOrderResult])
+}
+
+func (w *world) passWith(order string,
+	read func(*world, any, any) (activities.OrderReading, error),
+	bring func(*world, any, any) (activities.CustomerRef, error),
+	book func(*world, any, any) (activities.BringOrderResult, error),
+) (activities.BringOrderResult, error) {
+	w.t.Helper()
+	// Methods are bound at each call: after a crash they are those of another process.
+	reading, err := read(w, w.read.ReadOrder, activities.ReadOrderInput{Location: w.ghl.Location(), OrderID: order})
 	if err != nil || reading.KeptOut != "" {
 		return activities.BringOrderResult{Outcome: reading.KeptOut}, err
 	}
 	customer := reading.Customer
-	if customer == nil {
-		made, err := do[activities.CustomerRef](w, w.write.BringCustomer, activities.BringCustomerInput{
-			Location: w.ghl.Location(), ExtID: reading.Sale.CustomerExtID(), Customer: reading.Sale.Customer,
-		})
-		if err != nil {
-			return activities.BringOrderResult{}, err
+	for again := true; ; again = false {
+		if customer == nil {
+			made, err := bring(w, w.write.BringCustomer, activities.BringCustomerInput{
+				Location: w.ghl.Location(), ExtID: reading.Sale.CustomerExtID(), Customer: reading.Sale.Customer,
+			})
+			if err != nil {
+				return activities.BringOrderResult{}, err
+			}
+			customer = &made
 		}
-		customer = &made
+		result, err := book(w, w.write.BringOrder,
+			activities.BringOrderInput{Sale: reading.Sale, Customer: *customer, Sightings: reading.Sightings})
+		if again && kindOf(err) == activities.StaleCustomer {
+			customer = nil
+			continue
+		}
+		return result, err
 	}
-	return do[activities.BringOrderResult](w, w.write.BringOrder,
-		activities.BringOrderInput{Sale: reading.Sale, Customer: *customer, Sightings: reading.Sightings})
+}
+
+// kindOf is the kind of the fault with which a step ended.
+func kindOf(err error) activities.Kind {
+	var fault *temporal.ApplicationError
+	if errors.As(err, &fault) {
+		return activities.Kind(fault.Type())
+	}
+	return ""
 }
 
 func (w *world) mustPass(order string) activities.BringOrderResult {
