@@ -78,13 +78,32 @@ func Apply(ctx context.Context, c client.ScheduleClient, wanted []Item, o ApplyO
 		if item.Every < time.Second {
 			return changes, fmt.Errorf("schedule %s: an interval of %s is too short: Temporal's smallest is a second", item.ID, item.Every)
 		}
-		action, err := apply(ctx, c, item, o)
+		action, err := applyPatiently(ctx, c, item, o)
 		if err != nil {
 			return changes, fmt.Errorf("schedule %s: %w", item.ID, err)
 		}
 		changes = append(changes, Change{Item: item, Action: action})
 	}
 	return changes, nil
+}
+
+// attempts is how often a schedule is applied before a server that does not answer in time is reported.
+const attempts = 4
+
+// applyPatiently applies again when the server took longer than a call may: it answers for a schedule that another
+// process is just making only once that one is made, which a busy server may need many seconds for.
+func applyPatiently(ctx context.Context, c client.ScheduleClient, item Item, o ApplyOptions) (string, error) {
+	for attempt := 1; ; attempt++ {
+		action, err := apply(ctx, c, item, o)
+		if err == nil || attempt == attempts || ctx.Err() != nil || !tooSlow(err) {
+			return action, err
+		}
+	}
+}
+
+func tooSlow(err error) bool {
+	var late *serviceerror.DeadlineExceeded
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &late)
 }
 
 func apply(ctx context.Context, c client.ScheduleClient, item Item, o ApplyOptions) (string, error) {
