@@ -17,9 +17,11 @@ var layers = map[string][]string{
 	"internal":   {"domain", "internal"},
 	"activities": {"domain", "clients", "internal", "activities"},
 	"workflows":  {"domain", "clients", "internal", "activities", "workflows"},
-	"worker":     {"domain", "clients", "internal", "activities", "workflows", "worker"},
-	"starter":    {"domain", "clients", "internal", "activities", "workflows", "starter"},
-	"sandbox":    {"domain", "clients", "internal", "activities", "workflows", "worker", "starter", "sandbox"},
+	// Connections make clients and their settings out of configuration, for worker and starter.
+	"connections": {"domain", "clients", "internal", "activities", "connections"},
+	"worker":      {"domain", "clients", "internal", "activities", "workflows", "connections", "worker"},
+	"starter":     {"domain", "clients", "internal", "activities", "workflows", "connections", "starter"},
+	"sandbox":     {"domain", "clients", "internal", "activities", "workflows", "connections", "worker", "starter", "sandbox"},
 }
 
 // foreign says which libraries a part must not know: the domain is pure and the clients are of use without Temporal.
