@@ -147,14 +147,35 @@ type CloseWindowInput struct {
 	Window   SweepWindow `json:"window"`
 }
 
-// CloseWindow moves the cursor to the end of a window. It never moves back.
+// CloseWindow moves the cursor to the end of a window. It never moves back. After a deep sweep, what was seen before its
+// window is forgotten: no sweep lists it any more.
 func (l *Ledger) CloseWindow(ctx context.Context, in CloseWindowInput) error {
-	last, found, err := l.Store.Cursor(ctx, in.Location, sweepCursor)
-	if err == nil && (!found || in.Window.To.After(last)) {
-		err = l.Store.SetCursor(ctx, in.Location, sweepCursor, in.Window.To)
-	}
-	return asTemporal(err, attempt(ctx), 0)
+	return asTemporal(l.closeWindow(ctx, in), attempt(ctx), 0)
 }
+
+func (l *Ledger) closeWindow(ctx context.Context, in CloseWindowInput) error {
+	last, found, err := l.Store.Cursor(ctx, in.Location, sweepCursor)
+	if err != nil {
+		return err
+	}
+	if !found || in.Window.To.After(last) {
+		if err := l.Store.SetCursor(ctx, in.Location, sweepCursor, in.Window.To); err != nil {
+			return err
+		}
+	}
+	if !in.Deep {
+		return nil
+	}
+	for _, kind := range []store.SightingKind{store.OrderSighting, store.TransactionSighting} {
+		if _, err := l.Store.ForgetSightings(ctx, in.Location, kind, in.Window.From.Add(-forgetMargin)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgetMargin covers that sweeps ask for a day more than their window on both sides.
+const forgetMargin = 7 * 24 * time.Hour
 
 // LocationInput names a location.
 type LocationInput struct {

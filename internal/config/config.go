@@ -35,7 +35,7 @@ type Config struct {
 	Orders   Orders   `title:"Orders"`
 	Sync     Sync     `title:"Sweeps"`
 	Process  Process  `title:"Processes"`
-	Watching Watching `title:"Logs and alerts"`
+	Watching Watching `title:"Logs"`
 
 	// Unknown are set variables that look like ours and are not: most likely misspelt.
 	Unknown []string `ignored:"true"`
@@ -49,7 +49,7 @@ type Store struct {
 // Secrets holds what encrypts and what admits.
 type Secrets struct {
 	Keys       Keys        `envconfig:"SECRET_KEYS" needed:"worker,serve,command" desc:"Key ring id:base64,id:base64,…: the first key encrypts, all decrypt. Make a key with openssl rand -base64 32. To rotate, put a new one in front and keep the old ones."`
-	AdminToken secret.Text `envconfig:"ADMIN_TOKEN" desc:"Admits to payloads, dashboard and commands over HTTP, as bearer token; at least 16 characters. Without it they stay off on addresses beyond this machine."`
+	AdminToken secret.Text `envconfig:"ADMIN_TOKEN" desc:"Admits to the decrypted payloads over HTTP, as bearer token; at least 16 characters. Without it they are not served on addresses beyond this machine."`
 }
 
 // HTTP says where the processes listen.
@@ -65,7 +65,7 @@ type GHL struct {
 	LocationID           string      `envconfig:"GHL_LOCATION_ID" needed:"worker,serve,check" desc:"The location (sub-account) whose orders are brought into Sage."`
 	PrivateToken         secret.Text `envconfig:"GHL_PRIVATE_TOKEN" needed:"worker,check" desc:"Private integration token of that location, with the scopes to read orders, transactions, invoices and contacts."`
 	WebhookPublicKeys    PublicKeys  `envconfig:"GHL_WEBHOOK_PUBLIC_KEYS" default:"-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg=\\n-----END PUBLIC KEY-----" desc:"Ed25519 keys that webhooks are signed with, as PEM; several one after the other while HighLevel rotates. Line breaks may be written as \\n. The default is the key HighLevel publishes."`
-	RequestsPer10Seconds int         `envconfig:"GHL_REQUESTS_PER_10_SECONDS" default:"90" desc:"Calls per location in 10 seconds, for all workers together. HighLevel allows 100."`
+	RequestsPer10Seconds int         `envconfig:"GHL_REQUESTS_PER_10_SECONDS" default:"90" desc:"Calls per location in 10 seconds of one worker process: with several, give each its share. HighLevel allows 100."`
 }
 
 // Sage is how Sage is reached and what its tenant calls things.
@@ -73,7 +73,7 @@ type Sage struct {
 	BaseURL           BaseURL           `envconfig:"SAGE_BASE_URL" default:"https://api.forcemanager.com/api/v4" desc:"Sage's API."`
 	PublicKey         secret.Text       `envconfig:"SAGE_PUBLIC_KEY" needed:"worker,check" desc:"Public key of the API user."`
 	PrivateKey        secret.Text       `envconfig:"SAGE_PRIVATE_KEY" needed:"worker,check" desc:"Private key of the API user."`
-	RequestsPerSecond float64           `envconfig:"SAGE_REQUESTS_PER_SECOND" default:"3" desc:"Calls per second for all workers together, decimals allowed. Sage allows 4 or 13, depending on the plan."`
+	RequestsPerSecond float64           `envconfig:"SAGE_REQUESTS_PER_SECOND" default:"3" desc:"Calls per second of one worker process, decimals allowed: with several, give each its share. Sage allows 4 or 13, depending on the plan."`
 	BranchID          int64             `envconfig:"SAGE_BRANCH_ID" desc:"Branch of new records. Needed only where the tenant has several; starter check lists them."`
 	SalesRepID        int64             `envconfig:"SAGE_SALES_REP_ID" desc:"User who owns new records. Needed only where there is more than one choice."`
 	StatusOpen        int64             `envconfig:"SAGE_ORDER_STATUS_OPEN" desc:"Status of an order that is not fully paid. Needed only where there is more than one choice."`
@@ -116,9 +116,8 @@ type Process struct {
 
 // Watching says what people get to see.
 type Watching struct {
-	LogLevel  slog.Level  `envconfig:"LOG_LEVEL" default:"info" desc:"How much is logged: debug, info, warn or error. debug shows each call to a vendor."`
-	LogFormat LogFormat   `envconfig:"LOG_FORMAT" default:"text" desc:"How log lines look: text or json."`
-	NotifyURL secret.Text `envconfig:"NOTIFY_WEBHOOK_URL" desc:"Incoming webhook, as Slack defines it, for what people must look at."`
+	LogLevel  slog.Level `envconfig:"LOG_LEVEL" default:"info" desc:"How much is logged: debug, info, warn or error. debug shows each call to a vendor."`
+	LogFormat LogFormat  `envconfig:"LOG_FORMAT" default:"text" desc:"How log lines look: text or json."`
 }
 
 // AdminOverHTTP tells whether the parts of the front door that show or change data may be served: with a token, or on

@@ -177,7 +177,6 @@ func TestFaults(t *testing.T) {
 		{"SHUTDOWN_TIMEOUT", "0s", "at least 1s"},
 		{"LOG_LEVEL", "loud", "debug, info, warn or error"},
 		{"LOG_FORMAT", "xml", "text or json"},
-		{"NOTIFY_WEBHOOK_URL", marker, "https://"},
 	} {
 		t.Run(c.variable+"="+c.value, func(t *testing.T) {
 			environment(t, complete, map[string]string{c.variable: c.value})
@@ -269,7 +268,7 @@ func publicKey(t *testing.T) string {
 func TestSummaryShowsNoSecret(t *testing.T) {
 	environment(t, complete, map[string]string{
 		"DATABASE_URL": "postgres://u:" + marker + "@db/x?password=" + marker, "ADMIN_TOKEN": marker,
-		"NOTIFY_WEBHOOK_URL": "https://hooks.example/" + marker, "SAGE_BRANCHID": "4",
+		"SAGE_BRANCHID": "4",
 	})
 	c, err := config.Load(config.Worker)
 	require.NoError(t, err)

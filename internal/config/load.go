@@ -154,7 +154,7 @@ func unknown(environ []string, known []Variable) []string {
 		}
 	}
 	// Words too common to claim for ourselves.
-	for _, common := range []string{"LOG", "DATABASE", "SECRET", "ADMIN", "LISTEN", "READ", "TEST", "METRICS", "NOTIFY"} {
+	for _, common := range []string{"LOG", "DATABASE", "SECRET", "ADMIN", "LISTEN", "READ", "TEST", "METRICS"} {
 		delete(prefixes, common)
 	}
 	var list []string

@@ -59,11 +59,6 @@ func (c Config) validateAccess(check checker) {
 	tooMany := c.GHL.RequestsPer10Seconds > ghlLimit && c.GHL.BaseURL == highLevel
 	check(c.GHL.RequestsPer10Seconds >= 1 && !tooMany, "GHL_REQUESTS_PER_10_SECONDS",
 		fmt.Sprintf("must be from 1 to %d", ghlLimit))
-	if hook := c.Watching.NotifyURL.Reveal(); hook != "" {
-		u, err := url.Parse(hook)
-		check(err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http"), "NOTIFY_WEBHOOK_URL",
-			"must be an address that begins with https://")
-	}
 	for _, origin := range c.HTTP.CodecOrigins {
 		u, err := url.Parse(origin)
 		check(err == nil && u.Scheme != "" && u.Host != "" && u.Path == "", "CODEC_ORIGINS",
