@@ -142,8 +142,8 @@ func TestOneFaultAtAnyCallChangesNothing(t *testing.T) {
 		run := straightRun(t, s)
 		for k, c := range run.calls {
 			for _, fault := range kinds {
-				if fault.Kind == faults.LateCommit && !isWrite(c.op) {
-					continue
+				if !isWrite(c.op) && (fault.Kind == faults.LateCommit || (s.name != "new" && fault.Kind != faults.Status)) {
+					continue // to a read they are all the same
 				}
 				t.Run(fmt.Sprintf("%s/%02d %s/%s", s.name, k, c.op, fault.Kind), func(t *testing.T) {
 					t.Parallel()
@@ -177,13 +177,13 @@ func isWrite(op string) bool {
 	return strings.HasSuffix(op, ".create") || strings.HasSuffix(op, ".update") || strings.HasSuffix(op, ".delete")
 }
 
-// TestDeathAtAnyCallChangesNothing lets the process die before and after each single call of a pass, with all that it
-// had in memory, and in half of the cases the ledger too is gone when another process goes on.
+// TestDeathAtAnyCallChangesNothing lets the process die after each single call of a pass, with all that it had in
+// memory, and in half of the cases the ledger too is gone when another process goes on.
 func TestDeathAtAnyCallChangesNothing(t *testing.T) {
 	for _, s := range scenarios {
 		run := straightRun(t, s)
 		for k, c := range run.calls {
-			for _, when := range []string{"before", "after", "after, ledger lost"} {
+			for _, when := range []string{"ledger kept", "ledger lost"} {
 				t.Run(fmt.Sprintf("%s/%02d %s/%s", s.name, k, c.op, when), func(t *testing.T) {
 					t.Parallel()
 					w := newWorld(t, worldOptions{})
@@ -207,11 +207,7 @@ func TestDeathAtAnyCallChangesNothing(t *testing.T) {
 					if inFlight(c.op) {
 						t.Skip("value lists are read for all steps at once, outside any of them, and hold nothing of an order")
 					}
-					if when == "before" {
-						w.wire.before = die
-					} else {
-						w.wire.after = die
-					}
+					w.wire.after = die
 					_, err := w.carryOut(order)
 					require.NoError(t, err)
 					require.True(t, dead)

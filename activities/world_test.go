@@ -44,15 +44,11 @@ type world struct {
 
 // wire is the line to both vendors. A test may have something happen on it, such as the death of the process.
 type wire struct {
-	base   http.RoundTripper
-	before func(*http.Request)
-	after  func(*http.Request)
+	base  http.RoundTripper
+	after func(*http.Request)
 }
 
 func (l *wire) RoundTrip(r *http.Request) (*http.Response, error) {
-	if l.before != nil {
-		l.before(r)
-	}
 	answer, err := l.base.RoundTrip(r)
 	if l.after != nil {
 		l.after(r)
@@ -242,4 +238,17 @@ func (w *world) pay(order string, amount domain.Money) ghlbox.Transaction {
 	t, err := w.ghl.TakePayment(order, ghlbox.NewPayment{Amount: amount})
 	require.NoError(w.t, err)
 	return t
+}
+
+// twin is what a create leaves that landed long after it was given up: a second order of the same identity, by us.
+func (w *world) twin(of sagebox.Order) {
+	w.t.Helper()
+	client, _, err := w.write.Client("")
+	require.NoError(w.t, err)
+	ext, reference := of.Text("extId"), of.Text("reference")
+	branch, rep, status := of.Int("branchId"), of.Int("salesRepId"), w.sage.Find("salesorderStatuses", "Open")
+	_, err = client.Orders.Create(w.t.Context(), sage.OrderFields{
+		ExtID: &ext, Reference: &reference, BranchID: &branch, SalesRepID: &rep, StatusID: &status,
+	})
+	require.NoError(w.t, err)
 }
