@@ -252,3 +252,11 @@ func (w *world) twin(of sagebox.Order) {
 	})
 	require.NoError(w.t, err)
 }
+
+// faultIn is the fault with which a step ended.
+func faultIn(t *testing.T, err error) *temporal.ApplicationError {
+	t.Helper()
+	var fault *temporal.ApplicationError
+	require.ErrorAs(t, err, &fault)
+	return fault
+}
