@@ -77,7 +77,7 @@ func minorUnits(d decimal.Decimal, exp int) (int64, bool) {
 	if d.Scale() != exp || d.Coef() > math.MaxInt64 {
 		return 0, false
 	}
-	minor := int64(d.Coef()) //nolint:gosec // bounded by the line above
+	minor := int64(d.Coef()) // bounded by the line above
 	if d.IsNeg() {
 		minor = -minor
 	}

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/tallystick/tallystick/internal/config"
+	"github.com/tallystick/tallystick/internal/store"
 	"github.com/tallystick/tallystick/starter/schedules"
 )
 
@@ -160,11 +161,13 @@ func schedulesChange(a *app, verb, short, done string, change scheduleChange) *c
 
 func sweepCommand(a *app) *cobra.Command {
 	var s scheduler
-	var deep, wait bool
+	var deep, wait, afresh bool
 	c := &cobra.Command{
 		Use: "sweep", Short: "Look now for payments that no webhook told of", Args: cobra.NoArgs,
-		Long:    "Look now for payments that no webhook told of, or with --deep for refunds of payments as old as REFUND_WINDOW.",
-		Example: "  starter sweep --wait\n  starter sweep --deep",
+		Long: "Look now for payments that no webhook told of, or with --deep for refunds of payments as old as REFUND_WINDOW.\n" +
+			"With --afresh everything is looked at again as if it had never been seen, as is needed after Temporal's own\n" +
+			"database was lost.",
+		Example: "  starter sweep --wait\n  starter sweep --deep\n  starter sweep --deep --afresh",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return s.with(c.Context(), a, func(temporal client.Client, items []schedules.Item) error {
 				item := items[0]
@@ -175,6 +178,11 @@ func sweepCommand(a *app) *cobra.Command {
 					_, _ = fmt.Fprintf(a.out, "%s  would be started now\n", item.ID)
 					return nil
 				}
+				if afresh {
+					if err := a.forget(c.Context(), s.where); err != nil {
+						return err
+					}
+				}
 				return a.sweep(c.Context(), temporal, item, wait)
 			})
 		},
@@ -182,8 +190,29 @@ func sweepCommand(a *app) *cobra.Command {
 	s.where.add(c)
 	c.Flags().BoolVar(&deep, "deep", false, "look for refunds of older payments")
 	c.Flags().BoolVar(&wait, "wait", false, "wait until the sweep has ended, and say what it found")
+	c.Flags().BoolVar(&afresh, "afresh", false, "forget what earlier sweeps saw")
 	dryRunFlag(c, &s.dryRun)
 	return c
+}
+
+// forget makes the next sweep take everything for new.
+func (a *app) forget(ctx context.Context, where location) error {
+	return a.withStore(ctx, func(c config.Config, db *store.Store) error {
+		id, err := where.of(c)
+		if err != nil {
+			return err
+		}
+		var forgotten int64
+		for _, kind := range []store.SightingKind{store.OrderSighting, store.TransactionSighting} {
+			n, err := db.ForgetSightings(ctx, id, kind, time.Now())
+			if err != nil {
+				return err
+			}
+			forgotten += n
+		}
+		_, _ = fmt.Fprintf(a.out, "forgot %d orders and transactions seen before\n", forgotten)
+		return db.Audit(ctx, store.AuditEntry{At: time.Now().UTC(), Location: id, Actor: actor(), Action: "sweep afresh", Object: id})
+	})
 }
 
 func (a *app) sweep(ctx context.Context, temporal client.Client, item schedules.Item, wait bool) error {

@@ -26,7 +26,7 @@ type Limiter struct{ *transport.Bucket }
 func NewLimiter() Limiter { return NewLimiterAt(pacePerSecond, paceBurst) }
 
 // NewLimiterAt paces at another rate, for an allowance that several processes share or that the vendor has raised.
-func NewLimiterAt(perSecond float64, burst int) Limiter {
+func NewLimiterAt(perSecond float64, burst int) Limiter { //nolint:forbidigo // a rate, not money
 	return Limiter{transport.NewBucket(transport.BucketConfig{PerSecond: perSecond, Burst: burst, Pause: interval})}
 }
 

@@ -16,7 +16,7 @@ import (
 // maxLimit is the page size asked for. HighLevel documents no largest size; 100 is known to work.
 const maxLimit = 100
 
-// ErrPagesRepeat: the vendor gave the same page again instead of the next one.
+// ErrPagesRepeat says that the vendor gave the same page again instead of the next one.
 var ErrPagesRepeat = errors.New("the list repeats a page instead of going on")
 
 // Cursor is a place in a list. The zero Cursor is its beginning. It can be kept as JSON to go on later.

@@ -38,7 +38,7 @@ type Options struct {
 	// PublicKey and PrivateKey are the API keys that an administrator makes in Sage, under Settings, Integrations.
 	PublicKey, PrivateKey string
 	// RequestsPerSecond is the steady rate, DefaultRequestsPerSecond if zero. See NewLimiter.
-	RequestsPerSecond float64
+	RequestsPerSecond float64 //nolint:forbidigo // a rate, not money
 	// Limiter replaces the client's own, to share one allowance among several clients of one tenant.
 	Limiter transport.Limiter
 	// Logger, Metrics and Tracer are handed to the transport; each may be nil.
@@ -88,7 +88,7 @@ type Client struct {
 // not documented, so no stretch of one second may see more than the limit, wherever it begins: a bucket with a burst of
 // b lets b + rate calls through in some second, evenly paced calls at a rate below the limit never exceed it.
 // A rate of zero or less is no limit at all. Share the limiter among all clients of one tenant in a process.
-func NewLimiter(requestsPerSecond float64) transport.Limiter {
+func NewLimiter(requestsPerSecond float64) transport.Limiter { //nolint:forbidigo // a rate, not money
 	return transport.NewBucket(transport.BucketConfig{PerSecond: requestsPerSecond, Burst: 1, Pause: limitPause})
 }
 

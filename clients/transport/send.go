@@ -51,7 +51,7 @@ func (c *Client) send(ctx context.Context, r *request) (wire, error) {
 		return got, err
 	}
 	raw := answer.RawResponse
-	defer raw.Body.Close()
+	defer func() { _ = raw.Body.Close() }() // what was read is judged, not how the line ended
 	got.status, got.header = raw.StatusCode, raw.Header
 	got.body, err = c.read(raw.Body)
 	return got, err

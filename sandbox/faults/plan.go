@@ -30,7 +30,7 @@ type Plan struct {
 // NewPlan makes a plan in which things go wrong by chance as the level says, a pure function of the seed.
 func NewPlan(seed int64, level Level) *Plan {
 	return &Plan{
-		seed:     uint64(seed), //nolint:gosec // any bits will do
+		seed:     uint64(seed), // any bits will do
 		chances:  level.Chances(),
 		perOp:    map[string][]Chance{},
 		scripts:  map[string]map[int]Fault{},

@@ -554,7 +554,7 @@ func BenchmarkOrderAndItsPayments(b *testing.B) {
 	b.ResetTimer()
 	for i := 0; b.Loop(); i++ {
 		for _, path := range []string{"/payments/orders/" + ids[i%5000] + "?", "/payments/transactions?entityId=" + ids[i%5000] + "&"} {
-			req, _ := http.NewRequest("GET", server.URL()+path+suffix, nil) //nolint:noctx // a benchmark
+			req, _ := http.NewRequest("GET", server.URL()+path+suffix, nil)
 			req.Header.Set("Authorization", "Bearer "+server.Token())
 			req.Header.Set("Version", "2021-07-28")
 			resp, err := http.DefaultClient.Do(req)

@@ -463,7 +463,7 @@ func TestFaultsHaveTheVendorsShape(t *testing.T) {
 		fmt.Sprintf(`{"name":"A","branchId":%d,"salesRepId1":51,"extId":"k"}`, c.server.Find("branches", "Main branch"))))
 	require.NoError(t, err)
 	req.Header.Set("X-Session-Key", c.token)
-	_, err = http.DefaultClient.Do(req) //nolint:bodyclose // there is none
+	_, err = http.DefaultClient.Do(req)
 	require.Error(t, err)
 	require.Len(t, c.ids("accounts", "extId='k'"), 1, "the write has landed")
 }
@@ -497,7 +497,7 @@ func BenchmarkFindByExtID(b *testing.B) {
 	require.NoError(b, server.Start())
 	b.Cleanup(server.Close)
 	public, secret := server.Keys()
-	resp, err := http.Post(server.URL()+"/login", "application/json", //nolint:noctx // a benchmark
+	resp, err := http.Post(server.URL()+"/login", "application/json",
 		strings.NewReader(fmt.Sprintf(`{"username":%q,"password":%q}`, public, secret)))
 	require.NoError(b, err)
 	var out struct{ Token string }
@@ -505,7 +505,7 @@ func BenchmarkFindByExtID(b *testing.B) {
 	require.NoError(b, resp.Body.Close())
 	b.ResetTimer()
 	for i := 0; b.Loop(); i++ {
-		req, _ := http.NewRequest("GET", server.URL()+"/salesorders?"+ //nolint:noctx // a benchmark
+		req, _ := http.NewRequest("GET", server.URL()+"/salesorders?"+
 			url.Values{"where": {fmt.Sprintf("extId='ghl:order:%d'", i%5000)}}.Encode(), nil)
 		req.Header.Set("X-Session-Key", out.Token)
 		resp, err := http.DefaultClient.Do(req)
@@ -523,7 +523,7 @@ func FuzzWhere(f *testing.F) {
 	require.NoError(f, server.Start())
 	f.Cleanup(server.Close)
 	public, secret := server.Keys()
-	resp, err := http.Post(server.URL()+"/login", "application/json", //nolint:noctx // a fuzz test
+	resp, err := http.Post(server.URL()+"/login", "application/json",
 		strings.NewReader(fmt.Sprintf(`{"username":%q,"password":%q}`, public, secret)))
 	require.NoError(f, err)
 	var out struct{ Token string }

@@ -18,7 +18,7 @@ type session struct {
 	expires time.Time
 }
 
-var errNoSession = errors.New("Authorization has been denied for this request.") //nolint:staticcheck // goes out as it is
+var errNoSession = errors.New("Authorization has been denied for this request.") //nolint:staticcheck,revive // goes out as it is
 
 func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	var in struct{ Username, Password string }

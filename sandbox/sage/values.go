@@ -112,7 +112,7 @@ func (s *Server) appendValue(buf []byte, f *field, v any, idsOnly bool) []byte {
 	case time.Time:
 		return appendString(buf, showDate(x))
 	case int64:
-		label := ""
+		var label string
 		switch {
 		case f.typ == typeRef:
 			label = s.labelOf(f.table, x)

@@ -96,7 +96,7 @@ func (p *Process) await(ctx context.Context, what string, look func(context.Cont
 		case <-r.done:
 			return p.Failure()
 		case <-ctx.Done():
-			return fmt.Errorf("the %s did not %s: %w (last answer: %v); its log %s ends:\n%s",
+			return fmt.Errorf("the %s did not %s: %w (last answer: %w); its log %s ends:\n%s",
 				p.Name, what, context.Cause(ctx), err, p.LogFile, logEnd(p.LogFile))
 		case <-tick.C:
 		}

@@ -100,7 +100,7 @@ func showLogs(t *testing.T, folder string) {
 		t.Error(err)
 	}
 	for _, file := range files {
-		text, err := os.ReadFile(file) //nolint:gosec // a log of ours
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Error(err)
 			continue
