@@ -81,12 +81,21 @@ func (t tenant) factWrites(order sage.Order, b domain.Booking, lines lineMark) (
 	return extra, &comment
 }
 
-// stateOf is the payment state that an order was last brought to, as the order itself says; empty if it does not.
-func (t tenant) stateOf(order sage.Order) domain.PaymentState {
+// statusBefore is the status that an order got when it was last brought, by what it says itself; 0 if it does not.
+func (t tenant) statusBefore(order sage.Order, currency domain.Currency) int64 {
+	state, paid := noteFact(order.InternalComment, factState), domain.Number(noteFact(order.InternalComment, factPaid))
 	if field, ok := t.field(factState); ok {
-		return domain.PaymentState(order.Extra.Text(field.Name))
+		state = order.Extra.Text(field.Name)
 	}
-	return domain.PaymentState(noteFact(order.InternalComment, factState))
+	if field, ok := t.field(factPaid); ok {
+		paid = order.Extra.Number(field.Name)
+	}
+	paidAmount, err := domain.ParseMoney(paid, currency)
+	total, totalErr := domain.ParseMoney(order.Total, currency)
+	if state == "" || err != nil || totalErr != nil {
+		return 0
+	}
+	return t.statusFor(domain.PaymentState(state), paidAmount, total)
 }
 
 // fieldValue gives a fact the form its field takes. A text that is too long for the field keeps its end, since the

@@ -243,7 +243,7 @@ func (b *bringing) headerChanges(order sage.Order) (sage.OrderFields, bool) {
 }
 
 // nextStatus is the status that the order should get now, 0 to leave it. Where the ledger was lost the order itself says
-// what state it was last brought to; facts and status are written at once.
+// what it was last brought to; facts and status are written at once.
 func (b *bringing) nextStatus(order sage.Order) int64 {
 	t, s := b.conn.tenant, b.booking.Settlement
 	status := t.statusFor(s.State, s.Paid, b.booking.Total)
@@ -253,16 +253,14 @@ func (b *bringing) nextStatus(order sage.Order) int64 {
 		}
 		return status
 	}
-	before := t.stateOf(order)
+	before := t.statusBefore(order, b.booking.Total.Currency)
 	switch {
 	case b.adopting, !order.StatusID.IsSet():
 		return status
-	case before == s.State:
+	case before == status, before == 0 && order.StatusID.ID != t.open:
 		return 0
-	case before != "", order.StatusID.ID == t.open:
-		return status
 	}
-	return 0
+	return status
 }
 
 // upToDate tells whether the ledger has this booking and the header still says so.
