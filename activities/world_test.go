@@ -1,11 +1,15 @@
 package activities_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -46,6 +50,8 @@ type world struct {
 type wire struct {
 	base  http.RoundTripper
 	after func(*http.Request)
+	// rewrite changes what HighLevel's lists say.
+	rewrite func([]byte) []byte
 }
 
 func (l *wire) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -53,6 +59,13 @@ func (l *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if l.after != nil {
 		l.after(r)
 	}
+	if err != nil || l.rewrite == nil {
+		return answer, err
+	}
+	body, err := io.ReadAll(answer.Body)
+	_ = answer.Body.Close()
+	body = l.rewrite(body)
+	answer.Body, answer.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	return answer, err
 }
 
@@ -259,4 +272,18 @@ func faultIn(t *testing.T, err error) *temporal.ApplicationError {
 	var fault *temporal.ApplicationError
 	require.ErrorAs(t, err, &fault)
 	return fault
+}
+
+// breakRow lets HighLevel list an order with an amount that is none.
+func (w *world) breakRow(order string) {
+	amount := regexp.MustCompile(`"amount":[^,}]*`)
+	w.wire.rewrite = func(body []byte) []byte {
+		at := bytes.Index(body, []byte(`"`+order+`"`))
+		if at < 0 {
+			return body
+		}
+		start := bytes.LastIndexByte(body[:at], '{')
+		row := amount.FindIndex(body[start:])
+		return slices.Concat(body[:start+row[0]], []byte(`"amount":"much"`), body[start+row[1]:])
+	}
 }
