@@ -35,12 +35,14 @@ const (
 // cliSettings makes the Temporal CLI's server as quick and fair as ours is by default. They are passed only if
 // StartOptions.Binary is not our launcher, which has them built in.
 var cliSettings = map[string]string{
-	"history.transferProcessorMaxPollRPS":  "300",
-	"history.timerProcessorMaxPollRPS":     "300",
-	"matching.numTaskqueueReadPartitions":  "1",
-	"matching.numTaskqueueWritePartitions": "1",
-	"matching.enableFairness":              "true",
-	"frontend.enableServerVersionCheck":    "false",
+	"history.transferProcessorMaxPollRPS":          "300",
+	"history.timerProcessorMaxPollRPS":             "300",
+	"history.transferProcessorUpdateAckInterval":   `"2s"`,
+	"history.visibilityProcessorUpdateAckInterval": `"2s"`,
+	"matching.numTaskqueueReadPartitions":          "1",
+	"matching.numTaskqueueWritePartitions":         "1",
+	"matching.enableFairness":                      "true",
+	"frontend.enableServerVersionCheck":            "false",
 }
 
 // StartOptions says what server to start.

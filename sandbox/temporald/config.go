@@ -26,6 +26,10 @@ var defaultDynamicConfig = map[dynamicconfig.Key]any{
 	// 20 polls a second per shard by default. We have one shard, so each hop of a workflow would wait up to 50 ms.
 	dynamicconfig.TransferProcessorMaxPollRPS.Key(): 300,
 	dynamicconfig.TimerProcessorMaxPollRPS.Key():    300,
+	// A task that is done stays in its queue's memory until the next checkpoint, and each look for new tasks goes over all
+	// that are there. At 30 seconds, the default, that was a sixth of a busy server's CPU time.
+	dynamicconfig.TransferProcessorUpdateAckInterval.Key():   2 * time.Second,
+	dynamicconfig.VisibilityProcessorUpdateAckInterval.Key(): 2 * time.Second,
 	// With four partitions and a worker's few pollers some tasks wait for seconds.
 	dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():  1,
 	dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,

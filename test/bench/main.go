@@ -31,19 +31,37 @@ type options struct {
 	buyers   int    // known customers under limits, where each one's first purchase takes its time
 	profile  string // folder for CPU profiles, empty for none
 	temporal string // a server's binary, empty to build or find ours
+	settings settings
+}
+
+// settings are the Temporal server's: name to JSON value.
+type settings map[string]string
+
+func (s settings) String() string { return fmt.Sprint(map[string]string(s)) }
+
+// Set implements flag.Value.
+func (s settings) Set(text string) error {
+	name, value, found := strings.Cut(text, "=")
+	if !found || name == "" {
+		return fmt.Errorf("%q is not name=value", text)
+	}
+	s[name] = value
+	return nil
 }
 
 func parse(args []string, errOut io.Writer) (options, error) {
-	o := options{}
+	o := options{settings: settings{}}
 	var seconds, limited int
 	var quick bool
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	flags.IntVar(&o.rounds, "rounds", 3, "rounds of the ceiling and of ours, in turn")
 	flags.IntVar(&seconds, "seconds", 15, "seconds of a round at saturation")
-	flags.IntVar(&limited, "limited-seconds", 60, "seconds of a run under the vendors' limits")
+	flags.IntVar(&limited, "limited-seconds", 60, "seconds of a run under the vendors' limits; 0 leaves them out")
 	flags.IntVar(&o.inFlight, "inflight", 32, "payments on their way at once, at saturation")
 	flags.BoolVar(&quick, "quick", false, "a few seconds of everything, to see that it works; the figures mean nothing")
+	flags.StringVar(&o.temporal, "temporald", "", "a Temporal server's program to use instead of building ours")
+	flags.Var(o.settings, "server-setting", "a setting of the Temporal server, as name=value; may be given several times")
 	flags.StringVar(&o.profile, "profile", "", "folder for CPU profiles of worker and starter, taken in the first round")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -52,7 +70,7 @@ func parse(args []string, errOut io.Writer) (options, error) {
 	if quick {
 		o.rounds, o.window, o.limited, o.inFlight, o.buyers = 1, time.Second, 2*time.Second, 4, 1
 	}
-	if flags.NArg() > 0 || o.rounds < 1 || o.window <= 0 || o.limited <= 0 || o.inFlight < 1 {
+	if flags.NArg() > 0 || o.rounds < 1 || o.window <= 0 || o.limited < 0 || o.inFlight < 1 {
 		flags.Usage()
 		return o, fmt.Errorf("wrong use of bench: %s", strings.Join(args, " "))
 	}

@@ -43,7 +43,7 @@ func (b *benchmark) startOurs(ctx context.Context) (err error) {
 	b.ours, err = openMarket(ctx, marketOptions{customers: 2 * b.inFlight, stack: stack.Options{
 		Dir: filepath.Join(b.dir, "ours"), WorkerBinary: b.worker, StarterBinary: b.starter, Progress: b.progress,
 		GHL:       ghl.Options{NoLimits: true},
-		Temporal:  stack.Temporal{Binary: b.temporal, OnDisk: true, Headless: true},
+		Temporal:  stack.Temporal{Binary: b.temporal, OnDisk: true, Headless: true, DynamicConfig: b.settings},
 		WorkerEnv: b.profiler.env(partWorker), StarterEnv: b.profiler.env(partStarter),
 	}})
 	return err
@@ -170,6 +170,9 @@ type limitedRun struct {
 
 // underLimits runs the product in steady state against vendors that have their published limits.
 func (b *benchmark) underLimits(ctx context.Context) error {
+	if b.limited == 0 {
+		return nil
+	}
 	for _, l := range []limits{
 		{name: "c: GHL 100 in 10 s, Sage 13 a second", namespace: "both-limits", sagePerSecond: sagePerSecond,
 			env: map[string]string{"SAGE_REQUESTS_PER_SECOND": sagePaceOfClient}},
