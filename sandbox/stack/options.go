@@ -53,7 +53,8 @@ type Options struct {
 // Temporal is the server on which the stack runs.
 type Temporal struct {
 	// Address and Namespace are those of a server that exists; the other TEMPORAL_* variables of the environment are
-	// then used as well. Only search attributes stay behind there. With an empty Address a server is started.
+	// then used as well. No other workers of Tallystick may serve that namespace. Only search attributes and closed
+	// workflows stay behind there. With an empty Address a server is started.
 	Address, Namespace string
 	// Binary is what devserver.Binary returned. If empty, it is asked for.
 	Binary string

@@ -23,11 +23,40 @@ const (
 	probeTime = 5 * time.Second
 )
 
-// awaitReady waits for all processes, which start side by side.
-func (s *Stack) awaitReady(ctx context.Context) (err error) {
-	if s.Temporal, err = s.dial(ctx); err != nil {
+// longPoll is longer than a worker ever waits before it asks for work once more.
+const longPoll = 70 * time.Second
+
+// alone connects to the server and makes sure that no other workers serve the same queues: they would take our work and
+// could not read it. The server still lists workers that ended a while ago.
+func (s *Stack) alone(ctx context.Context) (err error) {
+	if s.Temporal, err = s.dial(ctx); err != nil || s.Server != nil {
 		return err
 	}
+	pollers, err := s.pollers(ctx, workflows.MainQueue, queues[workflows.MainQueue])
+	if err != nil {
+		return err
+	}
+	for _, p := range pollers {
+		if time.Since(p.GetLastAccessTime().AsTime()) < longPoll {
+			return fmt.Errorf("another worker (%s) serves the namespace %s at %s, or did so a minute ago: "+
+				"choose another namespace with TEMPORAL_NAMESPACE, or unset TEMPORAL_ADDRESS", p.GetIdentity(), s.Namespace, s.TemporalAddress)
+		}
+	}
+	return nil
+}
+
+func (s *Stack) pollers(ctx context.Context, queue string, kind enumspb.TaskQueueType) ([]*taskqueuepb.PollerInfo, error) {
+	answer, err := s.Temporal.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
+		Namespace: s.Namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: queue}, TaskQueueType: kind,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ask who serves the queue %s: %w", queue, err)
+	}
+	return answer.GetPollers(), nil
+}
+
+// awaitReady waits for all processes, which start side by side.
+func (s *Stack) awaitReady(ctx context.Context) error {
 	for _, p := range s.Processes() {
 		if err := p.ready(ctx, p); err != nil {
 			return err
@@ -61,13 +90,11 @@ func (s *Stack) workerReady(ctx context.Context, p *Process) error {
 	identity := strconv.Itoa(p.PID()) + "@"
 	for queue, kind := range queues {
 		if err := p.await(ctx, "take work from the queue "+queue, func(ctx context.Context) (bool, error) {
-			answer, err := s.Temporal.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
-				Namespace: s.Namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: queue}, TaskQueueType: kind,
-			})
+			pollers, err := s.pollers(ctx, queue, kind)
 			if err != nil {
 				return false, err
 			}
-			for _, poller := range answer.GetPollers() {
+			for _, poller := range pollers {
 				if strings.HasPrefix(poller.GetIdentity(), identity) {
 					return true, nil
 				}

@@ -63,7 +63,7 @@ type Stack struct {
 func Start(ctx context.Context, opts Options) (*Stack, error) {
 	s := &Stack{opts: opts.withDefaults()}
 	for _, step := range []func(context.Context) error{
-		s.prepare, s.startVendors, s.startTemporal, s.startProcesses, s.awaitReady, s.connect,
+		s.prepare, s.startVendors, s.startTemporal, s.alone, s.startProcesses, s.awaitReady, s.connect,
 	} {
 		if err := step(ctx); err != nil {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bringDown)

@@ -1,11 +1,9 @@
 package stack
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -15,8 +13,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
 
 	"github.com/tallystick/tallystick/domain"
+	"github.com/tallystick/tallystick/sandbox/devserver"
 	"github.com/tallystick/tallystick/sandbox/devserver/devservertest"
 	"github.com/tallystick/tallystick/sandbox/ghl"
 	"github.com/tallystick/tallystick/sandbox/shop"
@@ -174,6 +174,40 @@ func TestAStateFolderCanBeUsedAgain(t *testing.T) {
 	require.Equal(t, ring, again.ring.Reveal())
 }
 
+func TestAServerOfOthersIsLeftAsItWas(t *testing.T) {
+	opts := options(t)
+	server := devservertest.Start(t, devserver.StartOptions{Headless: true})
+	t.Setenv("TEMPORAL_CONFIG_FILE", filepath.Join(t.TempDir(), "none.toml"))
+	opts.Temporal = Temporal{Address: server.Address}
+	s, err := Start(t.Context(), opts)
+	require.NoError(t, err)
+	stopped := false
+	defer func() {
+		if !stopped {
+			_ = s.Stop(context.Background())
+		}
+	}()
+	require.NotEqual(t, ghl.DefaultLocation, s.Location(), "others may use that one")
+	sell(t, s)
+	require.NoError(t, s.WaitIdle(limited(t)))
+	require.Len(t, s.Sage.Orders(), 1)
+
+	second := opts
+	second.Dir = t.TempDir()
+	_, err = Start(t.Context(), second)
+	require.ErrorContains(t, err, "another worker", "it would take the work of the first one")
+
+	require.NoError(t, s.Stop(limited(t)))
+	stopped = true
+	c, err := client.DialContext(t.Context(), client.Options{HostPort: server.Address})
+	require.NoError(t, err)
+	defer c.Close()
+	require.Eventually(t, func() bool { // the list lags behind
+		schedules, err := c.ScheduleClient().List(t.Context(), client.ScheduleListOptions{})
+		return err == nil && !schedules.HasNext()
+	}, patience, 100*time.Millisecond, "a schedule stayed behind")
+}
+
 func TestAProcessThatCannotStartIsExplained(t *testing.T) {
 	opts := options(t)
 	opts.WorkerEnv = map[string]string{"SYNC_OVERLAP": "soon"}
@@ -194,39 +228,4 @@ func own() {
 	}
 	fmt.Println(s.Starter.PID(), s.Workers[0].PID(), s.Server.PID())
 	select {}
-}
-
-func TestNothingOutlivesAKilledOwner(t *testing.T) {
-	opts := options(t)
-	self, err := os.Executable()
-	require.NoError(t, err)
-	owner := exec.CommandContext(t.Context(), self)
-	owner.Env = append(os.Environ(), role+"=owner", "DIR="+opts.Dir, "WORKER="+opts.WorkerBinary, "STARTER="+opts.StarterBinary,
-		"SERVER="+opts.Temporal.Binary)
-	said, err := owner.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, owner.Start())
-	line, err := bufio.NewReader(said).ReadString('\n')
-	require.NoError(t, err)
-	var pids [3]int
-	_, err = fmt.Sscan(line, &pids[0], &pids[1], &pids[2])
-	require.NoError(t, err, line)
-	for _, pid := range pids {
-		require.NoError(t, syscall.Kill(pid, 0), "they run")
-	}
-	require.NoError(t, owner.Process.Kill())
-	require.Error(t, owner.Wait())
-	for _, pid := range pids {
-		require.Eventually(t, func() bool { return gone(pid) }, patience, 20*time.Millisecond, "process %d still runs", pid)
-	}
-}
-
-// gone tells whether a process has ended. One that nobody has waited for yet has, too: where the tests run as the first
-// process's only company, nobody ever does.
-func gone(pid int) bool {
-	if syscall.Kill(pid, 0) != nil {
-		return true
-	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && strings.Contains(string(stat), ") Z ")
 }
