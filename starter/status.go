@@ -128,7 +128,7 @@ func (s summary) print(w io.Writer) {
 		}
 	}
 	printParked(w, s.items)
-	row(w, "\nSWEEP", "LOCATION", "COMPLETE UP TO")
+	row(w, "\nCURSOR", "LOCATION", "STANDS AT")
 	for _, c := range s.Cursors {
 		row(w, c.Name, c.Location, fmt.Sprintf("%s, %s", c.At.Format(time.RFC3339), ago(c.At)))
 	}

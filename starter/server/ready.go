@@ -12,6 +12,8 @@ import (
 const (
 	// freshFor is how long an answer is given again: probes of readiness come often, and from several sides.
 	freshFor = 2 * time.Second
+	// awayFor is the same for an answer that something is away, so that its return is soon noticed.
+	awayFor = 250 * time.Millisecond
 	// probeTime is what a dependency may take to answer before it counts as away.
 	probeTime = 3 * time.Second
 )
@@ -62,7 +64,7 @@ func (r *readiness) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	writeJSON(w, code, answer)
 }
 
-// current asks the dependencies, all at once and at most once in freshFor. Those who ask in the meantime wait for that
+// current asks the dependencies, all at once and at most once in a while. Those who ask in the meantime wait for that
 // answer.
 func (r *readiness) current(ctx context.Context) Readiness {
 	r.mu.Lock()
@@ -70,7 +72,11 @@ func (r *readiness) current(ctx context.Context) Readiness {
 	if r.stopping {
 		return Readiness{Stopping: true}
 	}
-	if r.now().Sub(r.asked) < freshFor {
+	fresh := freshFor
+	if !r.last.Ready {
+		fresh = awayFor
+	}
+	if r.now().Sub(r.asked) < fresh {
 		return r.last
 	}
 	// The answer is for others as well, so it must not end with the request that asked for it.
