@@ -89,6 +89,9 @@ func (r *results) cpuOf(k kind, parts ...part) time.Duration {
 	})
 }
 
+// everything is all that competes for the machine in a round.
+var everything = []part{partWorker, partStarter, partServer, partSandbox}
+
 func (r *results) cpu(k kind, parts ...part) string {
 	if spent := r.cpuOf(k, parts...); spent > 0 {
 		return milliseconds(spent)
@@ -154,14 +157,15 @@ func (r *results) sizes(w io.Writer) {
 }
 
 func (r *results) underLimits(w io.Writer) {
-	row(w, "", "payments/s", "of GHL's quota", "of Sage's quota", "answers 429", "p50 ms", "p99 ms")
+	row(w, "", "payments/s", "of GHL's quota", "of Sage's quota", "answers 429", "p50 ms", "p99 ms", "webhook's answer p50")
 	for _, l := range r.limited {
 		ends := latencies(l.whole, toEnd)
 		share := "-"
 		if l.sagePerSecond > 0 {
 			share = fmt.Sprintf("%.3f", l.sageShare)
 		}
-		row(w, l.name, fmt.Sprintf("%.2f", l.perSecond()), fmt.Sprintf("%.3f", l.ghlShare), share, l.refused, ms(ends, .5), ms(ends, .99))
+		row(w, l.name, fmt.Sprintf("%.2f", l.perSecond()), fmt.Sprintf("%.3f", l.ghlShare), share, l.refused, ms(ends, .5), ms(ends, .99),
+			ms(latencies(l.whole, toAck), .5))
 	}
 }
 
@@ -169,9 +173,13 @@ func (r *results) underLimits(w io.Writer) {
 func (r *results) aims(w io.Writer) {
 	row(w, "", "reached", "aim")
 	row(w, "b to a, payments/s, median of the rounds' ratios", fmt.Sprintf("%.2f", r.ratio()), fmt.Sprintf("at least %.2f", aimRatio))
+	if a, b := r.cpuOf(ceilingFull, everything...), r.cpuOf(knownFull, everything...); b > 0 {
+		row(w, "a to b, CPU per payment, vendors and load too", fmt.Sprintf("%.2f", float64(a)/float64(b)), "the ratio but for the neighbours")
+	}
 	row(w, "b, payments/s", fmt.Sprintf("%.1f", r.perSecond(knownFull)), fmt.Sprintf("at least %d on 2 cores; here are %d", aimPerSecond, cores))
 	row(w, "b, CPU ms per payment, server included", r.cpu(knownFull, partWorker, partStarter, partServer), "at most "+milliseconds(aimCPU))
-	row(w, "b, answer to a webhook, p50 ms", ms(latencies(r.passages(knownFull), toAck), .5), "below "+milliseconds(aimAck))
+	row(w, "b, answer to a webhook, p50 ms, one at a time", ms(latencies(r.passages(knownLow), toAck), .5), "below "+milliseconds(aimAck))
+	row(w, "b, answer to a webhook, p50 ms, at saturation", ms(latencies(r.passages(knownFull), toAck), .5), "below "+milliseconds(aimAck))
 	row(w, "billable actions, new customer", mostActions(r.costs[newFull]), fmt.Sprintf("at most %d", aimActions))
 	var share float64
 	refused := 0
