@@ -54,7 +54,7 @@ func TestAnyInterleavingEndsAsTheStraightRun(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp("", "tallystick-property-")
 		require.NoError(rt, err)
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 		m := newModel(rt, dir)
 		defer m.close()
 		rt.Repeat(map[string]func(*rapid.T){
