@@ -92,21 +92,16 @@ func (s *Server) listOrders(c call) {
 
 // orderFilter is what the index can't answer; nil where it answers all.
 func (s *Server) orderFilter(in url.Values, loc *location) func(*Order) bool {
-	var tests []func(*Order) bool
-	add := func(name string, match func(o *Order, v string) bool) {
-		if v := in.Get(name); v != "" {
-			tests = append(tests, func(o *Order) bool { return match(o, v) })
-		}
-	}
-	add("status", func(o *Order, v string) bool { return o.Status == v })
-	add("paymentStatus", func(o *Order, v string) bool { return s.paymentStatus(o) == v })
-	add("paymentMode", func(o *Order, v string) bool { return o.LiveMode == (v == "live") })
-	add("search", func(o *Order, v string) bool {
+	var tests filters[Order]
+	tests.add(in, "status", func(o *Order, v string) bool { return o.Status == v })
+	tests.add(in, "paymentStatus", func(o *Order, v string) bool { return s.paymentStatus(o) == v })
+	tests.add(in, "paymentMode", func(o *Order, v string) bool { return o.LiveMode == (v == "live") })
+	tests.add(in, "search", func(o *Order, v string) bool {
 		return strings.Contains(strings.ToLower(o.Source.Name), strings.ToLower(v)) || o.ID == v
 	})
-	add("contactId", func(o *Order, v string) bool { return o.ContactID == v })
-	add("sourceId", func(o *Order, v string) bool { return o.Source.ID == v })
-	add("funnelProductIds", func(o *Order, v string) bool {
+	tests.add(in, "contactId", func(o *Order, v string) bool { return o.ContactID == v })
+	tests.add(in, "sourceId", func(o *Order, v string) bool { return o.Source.ID == v })
+	tests.add(in, "funnelProductIds", func(o *Order, v string) bool {
 		for _, item := range o.Items {
 			if strings.Contains(v, item.Price.ProductID) {
 				return true
@@ -118,14 +113,7 @@ func (s *Server) orderFilter(in url.Values, loc *location) func(*Order) bool {
 		return nil
 	}
 	tests = append(tests, func(o *Order) bool { return o.LocationID == loc.id })
-	return func(o *Order) bool {
-		for _, t := range tests {
-			if !t(o) {
-				return false
-			}
-		}
-		return true
-	}
+	return tests.all
 }
 
 // orderRow is an order as lists show it: without items, its source flattened, and without its transactions' ids.

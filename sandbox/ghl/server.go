@@ -6,13 +6,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/tallystick/tallystick/sandbox/counter"
 	"github.com/tallystick/tallystick/sandbox/faults"
 )
 
@@ -83,10 +83,7 @@ type Server struct {
 	invoices  shelf[Invoice]
 	made      map[string]int // ids made so far, by kind
 
-	countMu   sync.Mutex
-	calls     map[string]int
-	throttled int
-
+	counter.Requests
 	hooks    sender
 	listener net.Listener
 	http     *http.Server
@@ -118,7 +115,7 @@ func New(opts Options) *Server {
 	s := &Server{opts: opts, mux: http.NewServeMux(), locations: map[string]*location{}, tokens: map[string]*location{},
 		contacts: map[string]*Contact{}, products: map[string]*Product{}, prices: map[string]*Price{},
 		orders: newShelf[Order](), payments: newShelf[Transaction](), invoices: newShelf[Invoice](),
-		made: map[string]int{}, calls: map[string]int{}}
+		made: map[string]int{}}
 	s.AddLocation(opts.LocationID, opts.Token)
 	s.hooks.start(s.opts, s.key(0))
 	s.orderRoutes()
@@ -188,7 +185,7 @@ func (s *Server) handle(path, op string, query []string, answer func(call)) {
 		pattern += "{$}"
 	}
 	s.mux.HandleFunc(http.MethodGet+" "+pattern, func(w http.ResponseWriter, r *http.Request) {
-		s.count(op)
+		s.Count(op)
 		loc := s.admit(w, r)
 		if loc == nil {
 			return
@@ -218,52 +215,11 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) *location {
 		return nil
 	}
 	if !s.opts.NoLimits && !loc.quota.take(w.Header(), s.opts.Limits, s.opts.Now()) {
-		s.countMu.Lock()
-		s.throttled++
-		s.countMu.Unlock()
+		s.CountThrottled()
 		answerError(w, http.StatusTooManyRequests, "Too Many Requests", "")
 		return nil
 	}
 	return loc
-}
-
-func (s *Server) count(op string) {
-	s.countMu.Lock()
-	defer s.countMu.Unlock()
-	s.calls[op]++
-}
-
-// Calls tells how many requests arrived by operation, such as "ghl.orders.get", refused ones included.
-func (s *Server) Calls() map[string]int {
-	s.countMu.Lock()
-	defer s.countMu.Unlock()
-	return maps.Clone(s.calls)
-}
-
-// CallCount sums up the calls of the operations that begin so; "ghl." is all of them.
-func (s *Server) CallCount(prefix string) int {
-	total := 0
-	for op, n := range s.Calls() {
-		if strings.HasPrefix(op, prefix) {
-			total += n
-		}
-	}
-	return total
-}
-
-// Throttled tells how many requests were over the quota. Injected faults don't count.
-func (s *Server) Throttled() int {
-	s.countMu.Lock()
-	defer s.countMu.Unlock()
-	return s.throttled
-}
-
-// ResetCalls starts counting calls and throttled requests anew.
-func (s *Server) ResetCalls() {
-	s.countMu.Lock()
-	defer s.countMu.Unlock()
-	clear(s.calls)
-	s.throttled = 0
 }
 
 // now is the time to the millisecond, as HighLevel shows it.

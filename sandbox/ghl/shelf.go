@@ -1,6 +1,7 @@
 package ghl
 
 import (
+	"net/url"
 	"slices"
 	"sort"
 	"time"
@@ -79,4 +80,24 @@ func (s *shelf[T]) page(q query[T]) ([]*T, int) {
 		total++
 	}
 	return out, total
+}
+
+// filters are what a list's parameters ask of each row.
+type filters[T any] []func(*T) bool
+
+// add makes a filter of a parameter that is given.
+func (f *filters[T]) add(in url.Values, name string, match func(row *T, value string) bool) {
+	if value := in.Get(name); value != "" {
+		*f = append(*f, func(row *T) bool { return match(row, value) })
+	}
+}
+
+// all tells whether a row passes every filter.
+func (f filters[T]) all(row *T) bool {
+	for _, passes := range f {
+		if !passes(row) {
+			return false
+		}
+	}
+	return true
 }

@@ -68,32 +68,20 @@ func (s *Server) listTransactions(c call) {
 }
 
 func transactionFilter(in url.Values, loc *location) func(*Transaction) bool {
-	var tests []func(*Transaction) bool
-	add := func(name string, match func(t *Transaction, v string) bool) {
-		if v := in.Get(name); v != "" {
-			tests = append(tests, func(t *Transaction) bool { return match(t, v) })
-		}
-	}
-	add("paymentMode", func(t *Transaction, v string) bool { return t.LiveMode == (v == "live") })
-	add("entitySourceType", func(t *Transaction, v string) bool { return t.Source.Type == v })
-	add("entitySourceSubType", func(t *Transaction, v string) bool { return t.Source.SubType == v })
-	add("subscriptionId", func(*Transaction, string) bool { return false })
-	add("search", func(t *Transaction, v string) bool {
+	var tests filters[Transaction]
+	tests.add(in, "paymentMode", func(t *Transaction, v string) bool { return t.LiveMode == (v == "live") })
+	tests.add(in, "entitySourceType", func(t *Transaction, v string) bool { return t.Source.Type == v })
+	tests.add(in, "entitySourceSubType", func(t *Transaction, v string) bool { return t.Source.SubType == v })
+	tests.add(in, "subscriptionId", func(*Transaction, string) bool { return false })
+	tests.add(in, "search", func(t *Transaction, v string) bool {
 		return strings.Contains(strings.ToLower(t.Source.Name), strings.ToLower(v)) || t.ID == v
 	})
-	add("contactId", func(t *Transaction, v string) bool { return t.ContactID == v })
+	tests.add(in, "contactId", func(t *Transaction, v string) bool { return t.ContactID == v })
 	if len(tests) == 0 && in.Get("entityId") == "" {
 		return nil
 	}
 	tests = append(tests, func(t *Transaction) bool { return t.LocationID == loc.id })
-	return func(t *Transaction) bool {
-		for _, test := range tests {
-			if !test(t) {
-				return false
-			}
-		}
-		return true
-	}
+	return tests.all
 }
 
 // transactionRow is a transaction as lists show it.

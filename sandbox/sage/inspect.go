@@ -1,9 +1,7 @@
 package sage
 
 import (
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tallystick/tallystick/domain"
@@ -148,43 +146,4 @@ func (s *Server) ResetWrites() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writes = nil
-}
-
-func (s *Server) count(op string) {
-	s.countMu.Lock()
-	defer s.countMu.Unlock()
-	s.calls[op]++
-}
-
-// Calls tells how many requests arrived by operation, such as "sage.salesorders.create", refused ones included.
-func (s *Server) Calls() map[string]int {
-	s.countMu.Lock()
-	defer s.countMu.Unlock()
-	return maps.Clone(s.calls)
-}
-
-// CallCount sums up the calls of the operations that begin so; "sage." is all of them.
-func (s *Server) CallCount(prefix string) int {
-	total := 0
-	for op, n := range s.Calls() {
-		if strings.HasPrefix(op, strings.ToLower(prefix)) {
-			total += n
-		}
-	}
-	return total
-}
-
-// Throttled tells how many requests were over the rate limit. Injected faults don't count.
-func (s *Server) Throttled() int {
-	s.countMu.Lock()
-	defer s.countMu.Unlock()
-	return s.throttled
-}
-
-// ResetCalls starts counting calls and throttled requests anew.
-func (s *Server) ResetCalls() {
-	s.countMu.Lock()
-	defer s.countMu.Unlock()
-	clear(s.calls)
-	s.throttled = 0
 }

@@ -36,7 +36,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answerError(w, http.StatusBadRequest, "The resource does not exist", codeNoResource)
 		return
 	}
-	s.count(at.op)
+	s.Count(at.op)
 	if s.overLimit() {
 		s.answerThrottled(w)
 		return
@@ -159,9 +159,7 @@ func (s *Server) appendRecord(buf []byte, t *table, row *record, idsOnly bool) [
 }
 
 func (s *Server) answerThrottled(w http.ResponseWriter) {
-	s.countMu.Lock()
-	s.throttled++
-	s.countMu.Unlock()
+	s.CountThrottled()
 	if s.opts.RetryAfter != faults.RetryAfterNone {
 		w.Header().Set("Retry-After", "1")
 	}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/tallystick/tallystick/sandbox/counter"
 	"github.com/tallystick/tallystick/sandbox/faults"
 )
 
@@ -69,9 +70,7 @@ type Server struct {
 	sessions map[string]session
 	logins   int64
 
-	countMu   sync.Mutex
-	calls     map[string]int
-	throttled int
+	counter.Requests
 
 	limitMu sync.RWMutex
 	limiter *rate.Limiter
@@ -94,7 +93,7 @@ func New(opts Options) *Server {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	s := &Server{opts: opts, tables: map[string]*table{}, sessions: map[string]session{}, calls: map[string]int{}}
+	s := &Server{opts: opts, tables: map[string]*table{}, sessions: map[string]session{}}
 	s.SetLimit(opts.RequestsPerSecond)
 	// Different first ids, so that an id of one resource taken for that of another is found out.
 	first := int64(100)
