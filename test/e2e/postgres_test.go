@@ -1,0 +1,30 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tallystick/tallystick/internal/testkit/postgres"
+	"github.com/tallystick/tallystick/sandbox/faults"
+	"github.com/tallystick/tallystick/sandbox/ghl"
+	"github.com/tallystick/tallystick/sandbox/sage"
+	"github.com/tallystick/tallystick/sandbox/shop"
+	"github.com/tallystick/tallystick/sandbox/stack"
+)
+
+// TestTwoWorkersShareOnePostgres is the way to run on several machines: two workers take the orders of the same new
+// customers and products between them, and none is made twice.
+func TestTwoWorkersShareOnePostgres(t *testing.T) {
+	plan := faults.NewPlan(3, faults.Some)
+	s := start(t, stack.Options{
+		Workers: 2, DatabaseURL: postgres.Start(t).URL(t),
+		GHL: ghl.Options{Seed: 3, NoLimits: true, Faults: plan}, Sage: sage.Options{Faults: plan},
+	})
+	customers := shop.New(s.GHL, shop.Options{Seed: 3, Orders: 60})
+	require.NoError(t, customers.Run(t.Context()))
+	settled(t, s)
+	report := customers.Agree(s.Sage)
+	require.True(t, report.OK(), report.String())
+	require.Equal(t, customers.Due(), report.Due)
+}
