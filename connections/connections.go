@@ -65,8 +65,9 @@ func Open(cfg config.Config, watch Watch) (*Directory, error) {
 	return &Directory{location: cfg.GHL.LocationID, ghl: from, sage: into, settings: settings}, nil
 }
 
-// ghlBurst is how many calls may bunch up.
-const ghlBurst = 4
+// ghlBurst is how many calls may bunch up: the two by which an order is read. More of them would have to be taken off
+// the steady pace, and with the last call of an interval spent everything waits for its end.
+const ghlBurst = 2
 
 // ghlLimiter paces calls so that no ten seconds, wherever they begin, see more than the configured number.
 func ghlLimiter(per10Seconds int) transport.Limiter {
