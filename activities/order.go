@@ -341,14 +341,11 @@ func (b *bringing) enter(ctx context.Context) error {
 		Location: sale.Location, OrderID: sale.OrderID, SageID: b.orderID, Adopted: b.mark != "" || b.record.Adopted,
 		AsOf: sale.AsOf(), Digest: b.booking.Digest(), State: s.State,
 		Total: b.booking.Total, Paid: s.Paid, Refunded: s.Refunded, Lines: b.lines, BroughtAt: time.Now().UTC(),
-	})
+	}, b.in.Sightings...)
 	if errors.Is(err, store.ErrStale) {
 		return nil // newer news is in the books already
 	}
-	if err != nil {
-		return err
-	}
-	return b.sage.Store.RecordSightings(ctx, b.in.Sightings)
+	return err
 }
 
 func (b *bringing) forgetRecord() {

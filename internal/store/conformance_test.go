@@ -48,6 +48,7 @@ func conformance(t *testing.T, address func(*testing.T) string) {
 		{"ledger refuses mixed currencies", testMixedCurrencies},
 		{"ledger lists", testOrders},
 		{"sightings", testSightings},
+		{"order with sightings", testOrderWithSightings},
 		{"parked items", testParked},
 		{"parked items list", testParkedItems},
 		{"decisions", testDecisions},
@@ -578,4 +579,27 @@ func testMigrations(t *testing.T, url string) {
 	for _, m := range list {
 		require.True(t, m.Applied)
 	}
+}
+
+// testOrderWithSightings records both or neither.
+func testOrderWithSightings(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	seen := []store.Sighting{
+		{Location: here, Kind: store.OrderSighting, ID: "o1", Digest: "a", SeenAt: monday},
+		{Location: here, Kind: store.TransactionSighting, ID: "t1", Digest: "b", SeenAt: monday},
+	}
+	newer := record("o1")
+	require.NoError(t, s.RecordOrder(ctx, newer, seen...))
+	unseen, err := s.Unseen(ctx, seen)
+	require.NoError(t, err)
+	require.Empty(t, unseen)
+
+	older := newer
+	older.AsOf = newer.AsOf.Add(-time.Hour)
+	later := store.Sighting{Location: here, Kind: store.TransactionSighting, ID: "t2", Digest: "c", SeenAt: monday}
+	require.ErrorIs(t, s.RecordOrder(ctx, older, later), store.ErrStale)
+	unseen, err = s.Unseen(ctx, []store.Sighting{later})
+	require.NoError(t, err)
+	require.Len(t, unseen, 1, "what was refused is not seen either")
+	require.Error(t, s.RecordOrder(ctx, newer, store.Sighting{Location: here, Kind: store.OrderSighting}))
 }

@@ -60,9 +60,14 @@ func (s *Store) OrdersOfSage(ctx context.Context, location string, sageID int64)
 }
 
 // RecordOrder enters into the ledger what was brought into Sage, and takes the order off the parked items of
-// PaymentToOrder. It returns ErrStale, and changes nothing, when the ledger holds an entry with a later AsOf.
-func (s *Store) RecordOrder(ctx context.Context, rec OrderRecord) error {
+// PaymentToOrder; what was seen of the source for it is recorded with it. It returns ErrStale, and changes nothing, when
+// the ledger holds an entry with a later AsOf.
+func (s *Store) RecordOrder(ctx context.Context, rec OrderRecord, seen ...Sighting) error {
 	currency, err := rec.currency()
+	if err != nil {
+		return err
+	}
+	sorted, err := sortSightings(seen)
 	if err != nil {
 		return err
 	}
@@ -86,8 +91,10 @@ func (s *Store) RecordOrder(ctx context.Context, rec OrderRecord) error {
 		if n, err := result.RowsAffected(); err != nil || n == 0 {
 			return cmp.Or(err, ErrStale)
 		}
-		_, err = tx.ExecContext(ctx, deleteParked, rec.Location, PaymentToOrder, rec.OrderID)
-		return err
+		if _, err := tx.ExecContext(ctx, deleteParked, rec.Location, PaymentToOrder, rec.OrderID); err != nil {
+			return err
+		}
+		return putSightings(ctx, tx, sorted)
 	})
 	if err != nil {
 		return fmt.Errorf("enter order %s into the ledger: %w", rec.OrderID, err)

@@ -84,18 +84,30 @@ func (s *Store) digests(ctx context.Context, location string, kind SightingKind,
 
 // RecordSightings records what was seen. An older sighting never replaces a newer one.
 func (s *Store) RecordSightings(ctx context.Context, seen []Sighting) error {
+	sorted, err := sortSightings(seen)
+	if err != nil || len(sorted) == 0 {
+		return err
+	}
+	return s.inTx(ctx, func(tx *sql.Tx) error { return putSightings(ctx, tx, sorted) })
+}
+
+// sortSightings refuses those that nobody would find again, and brings the others into the order in which all write.
+func sortSightings(seen []Sighting) ([]Sighting, error) {
 	for _, g := range seen {
 		if err := named(g.Location, string(g.Kind), g.ID); err != nil {
-			return fmt.Errorf("record a sighting: %w", err)
+			return nil, fmt.Errorf("record a sighting: %w", err)
 		}
 	}
-	seen = latest(seen, func(a, b Sighting) int {
+	return latest(seen, func(a, b Sighting) int {
 		return cmp.Or(cmp.Compare(a.Location, b.Location), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
-	})
-	err := s.inBatches(ctx, len(seen), func(tx *sql.Tx, from, to int) error {
+	}), nil
+}
+
+func putSightings(ctx context.Context, tx *sql.Tx, sorted []Sighting) error {
+	for some := range slices.Chunk(sorted, batch) {
 		q := query{}
 		q.WriteString("INSERT INTO sightings (location, kind, id, digest, seen_at) VALUES ")
-		for i, g := range seen[from:to] {
+		for i, g := range some {
 			if i > 0 {
 				q.WriteString(", ")
 			}
@@ -103,11 +115,9 @@ func (s *Store) RecordSightings(ctx context.Context, seen []Sighting) error {
 		}
 		q.WriteString(` ON CONFLICT (location, kind, id) DO UPDATE SET digest = excluded.digest, seen_at = excluded.seen_at
 			WHERE sightings.seen_at <= excluded.seen_at`)
-		_, err := tx.ExecContext(ctx, q.String(), q.args...)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("record sightings: %w", err)
+		if _, err := tx.ExecContext(ctx, q.String(), q.args...); err != nil {
+			return fmt.Errorf("record sightings: %w", err)
+		}
 	}
 	return nil
 }
