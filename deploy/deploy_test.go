@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -150,12 +151,13 @@ func TestHealthcheckTellsByItsExitCode(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "healthcheck")
 	output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./healthcheck").CombinedOutput()
 	require.NoError(t, err, string(output))
-	status := http.StatusOK
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+	var status atomic.Int32
+	status.Store(http.StatusOK)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(status.Load())) }))
 	defer server.Close()
 
 	require.NoError(t, exec.CommandContext(t.Context(), program, server.URL).Run())
-	status = http.StatusServiceUnavailable
+	status.Store(http.StatusServiceUnavailable)
 	output, err = exec.CommandContext(t.Context(), program, server.URL).CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(output), "503")
