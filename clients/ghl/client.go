@@ -3,6 +3,7 @@ package ghl
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -28,7 +29,7 @@ const (
 type Options struct {
 	// BaseURL is DefaultBaseURL if empty.
 	BaseURL string
-	// LocationID is the location (sub-account) whose objects are read. Required.
+	// LocationID is the location (sub-account) whose objects are read and written. Required.
 	LocationID string
 	// TokenSource gives the bearer token: StaticToken for a private integration token, or whatever renews an OAuth
 	// token. Required. It is asked once per call.
@@ -49,12 +50,19 @@ type Options struct {
 	Transport http.RoundTripper
 }
 
-// Client reads one location. It is safe for concurrent use.
+// Client reads and writes one location. It is safe for concurrent use.
 type Client struct {
-	Orders       *Orders
-	Transactions *Transactions
-	Contacts     *Contacts
-	Invoices     *Invoices
+	Orders        *Orders
+	Fulfillments  *Fulfillments
+	Transactions  *Transactions
+	Subscriptions *Subscriptions
+	Coupons       *Coupons
+	Products      *Products
+	Prices        *Prices
+	Inventory     *Inventory
+	Contacts      *Contacts
+	Invoices      *Invoices
+	Providers     *Providers
 
 	api *api
 }
@@ -88,11 +96,13 @@ func New(o Options) (*Client, error) {
 	}
 	a := &api{chain: chain, location: o.LocationID}
 	return &Client{
-		Orders: &Orders{a}, Transactions: &Transactions{a}, Contacts: &Contacts{a}, Invoices: &Invoices{a}, api: a,
+		Orders: &Orders{a}, Fulfillments: &Fulfillments{a}, Transactions: &Transactions{a},
+		Subscriptions: &Subscriptions{a}, Coupons: &Coupons{a}, Products: &Products{a}, Prices: &Prices{a},
+		Inventory: &Inventory{a}, Contacts: &Contacts{a}, Invoices: &Invoices{a}, Providers: &Providers{a}, api: a,
 	}, nil
 }
 
-// LocationID is the location the client reads.
+// LocationID is the location the client works on.
 func (c *Client) LocationID() string { return c.api.location }
 
 // CloseIdle closes connections kept open for later calls.
@@ -123,12 +133,48 @@ type api struct {
 	location string
 }
 
+// request is what one call adds to its operation.
+type request struct {
+	params map[string]string
+	query  url.Values
+	// body is sent as JSON unless it is nil.
+	body any
+}
+
 // do is the only way to the vendor, so that no request is outside Operations.
-func (a *api) do(ctx context.Context, op Operation, params map[string]string, query url.Values, out any) error {
-	_, err := a.chain.Do(ctx, transport.Call{
-		Operation: op.Name, Method: op.Method, Path: op.Path, PathParams: params, Query: query, Write: op.Write,
-	}, out)
+func (a *api) do(ctx context.Context, op Operation, r request, out any) error {
+	call := transport.Call{
+		Operation: op.Name, Method: op.Method, Path: op.Path, Write: op.Write,
+		PathParams: r.params, Query: r.query, Body: r.body,
+	}
+	if op.Version != "" {
+		call.Header = http.Header{"Version": {op.Version}}
+	}
+	_, err := a.chain.Do(ctx, call, out)
 	return err
+}
+
+// need refuses a call before it is sent if one of the texts that it cannot do without is empty. They come in pairs of
+// name and value; the value is not told, as it may be personal.
+func need(op Operation, pairs ...string) error {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] == "" {
+			return wrong(op, pairs[i]+" is empty")
+		}
+	}
+	return nil
+}
+
+// unreadable is the error of an answer that was success and is not what was expected.
+func unreadable(op Operation, err error) error {
+	return &transport.Error{
+		Vendor: vendor, Operation: op.Name, Status: http.StatusOK, Err: fmt.Errorf("%w: %s", transport.ErrUnreadable, transport.Scrub(err.Error())),
+	}
+}
+
+// wrong is the error of a call that was not sent because it cannot be right.
+func wrong(op Operation, why string) error {
+	return &transport.Error{Vendor: vendor, Operation: op.Name, Err: fmt.Errorf("%w: %s", transport.ErrInvalidCall, why)}
 }
 
 // tenant names the location as the payments and invoices modules want it. The published files no longer list altType
@@ -136,3 +182,14 @@ func (a *api) do(ctx context.Context, op Operation, params map[string]string, qu
 func (a *api) tenant() url.Values {
 	return url.Values{"altId": {a.location}, "altType": {"location"}}
 }
+
+// byLocation names the location as the products and contacts modules want it.
+func (a *api) byLocation() url.Values { return url.Values{"locationId": {a.location}} }
+
+// tenantBody names the location in the body of a write.
+type tenantBody struct {
+	AltID   string `json:"altId"`
+	AltType string `json:"altType"`
+}
+
+func (a *api) tenantBody() tenantBody { return tenantBody{AltID: a.location, AltType: "location"} }

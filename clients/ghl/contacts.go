@@ -37,6 +37,160 @@ func (s *Contacts) Get(ctx context.Context, id string) (Contact, error) {
 	return get(ctx, s.api, contactsGet, "contactId", id, nil, DecodeContact)
 }
 
+// ContactInput is what a contact shall have. What is empty is not sent.
+//
+// It has no tags on purpose: with an upsert HighLevel puts the tags sent in the place of all tags the contact has, and
+// automations hang on tags. AddTags adds.
+type ContactInput struct {
+	// Email or Phone is required: by them HighLevel finds the contact, in the order of the location's setting "Allow
+	// Duplicate Contact".
+	Email, Phone                  string
+	FirstName, LastName           string
+	CompanyName                   string
+	Address, City, State, Country string
+	PostalCode, Website           string
+	// Source says where the contact came from.
+	Source string
+	Fields []CustomField
+}
+
+// CustomField is the value of a field that the location made up. It is named by its id, not by its key.
+type CustomField struct{ ID, Value string }
+
+// Upsert changes the contact with this e-mail address or phone number, or makes it, and tells whether it made it.
+// Repeating it does no harm.
+func (s *Contacts) Upsert(ctx context.Context, in ContactInput) (contact Contact, made bool, err error) {
+	if in.Email == "" && in.Phone == "" {
+		return Contact{}, false, wrong(contactsUpsert, "it has neither an e-mail address nor a phone number to find the contact by")
+	}
+	body := contactBody{
+		LocationID: s.api.location, Email: in.Email, Phone: in.Phone, FirstName: in.FirstName, LastName: in.LastName,
+		CompanyName: in.CompanyName, Address1: in.Address, City: in.City, State: in.State, Country: in.Country,
+		PostalCode: in.PostalCode, Website: in.Website, Source: in.Source,
+	}
+	for _, f := range in.Fields {
+		if err := need(contactsUpsert, "the id of a custom field", f.ID); err != nil {
+			return Contact{}, false, err
+		}
+		body.CustomFields = append(body.CustomFields, fieldBody(f))
+	}
+	type upserted struct {
+		contact Contact
+		made    bool
+	}
+	got, err := call(ctx, s.api, contactsUpsert, request{body: body}, func(data []byte) (upserted, error) {
+		var w struct {
+			New flag `json:"new"`
+		}
+		if err := unmarshal(data, &w); err != nil {
+			return upserted{}, fmt.Errorf("contact: %w", err)
+		}
+		contact, err := DecodeContact(data)
+		return upserted{contact, w.New.on}, err
+	})
+	return got.contact, got.made, err
+}
+
+// FindDuplicate looks for the contact that HighLevel would take for the one with this e-mail address or phone number; one
+// of them may be empty. HighLevel documents no answer: {contact: …} with an object or null was seen.
+func (s *Contacts) FindDuplicate(ctx context.Context, email, phone string) (contact Contact, found bool, err error) {
+	if email == "" && phone == "" {
+		return Contact{}, false, wrong(contactsDuplicate, "it has neither an e-mail address nor a phone number to look for")
+	}
+	query := s.api.byLocation()
+	setText(query, "email", email)
+	setText(query, "number", phone)
+	contact, err = call(ctx, s.api, contactsDuplicate, request{query: query}, func(data []byte) (Contact, error) {
+		var w map[string]json.RawMessage
+		if err := unmarshal(data, &w); err != nil {
+			return Contact{}, fmt.Errorf("contact: %w", err)
+		}
+		if string(w["contact"]) == "null" {
+			return Contact{}, nil
+		}
+		return DecodeContact(data)
+	})
+	return contact, contact.ID != "", err
+}
+
+// AddTags adds tags and keeps those that the contact has. It gives all tags that the contact has then, as far as HighLevel
+// tells them.
+func (s *Contacts) AddTags(ctx context.Context, contactID string, tags []string) ([]string, error) {
+	if len(tags) == 0 {
+		return nil, wrong(contactsAddTags, "it has no tags")
+	}
+	body := struct {
+		Tags []string `json:"tags"`
+	}{tags}
+	r := request{params: map[string]string{"contactId": contactID}, body: body}
+	return call(ctx, s.api, contactsAddTags, r, func(data []byte) ([]string, error) {
+		var w struct {
+			Tags list[text] `json:"tags"`
+		}
+		if err := json.Unmarshal(data, &w); err != nil {
+			return nil, fmt.Errorf("tags: %w", err)
+		}
+		return texts(w.Tags), nil
+	})
+}
+
+// Note is a remark on a contact, for people to read.
+type Note struct {
+	Title string
+	// Body is required.
+	Body   string
+	Pinned bool
+}
+
+// AddNote writes a note on a contact and gives the note's id. Each call makes another one.
+func (s *Contacts) AddNote(ctx context.Context, contactID string, note Note) (string, error) {
+	if err := need(contactsAddNote, "the body", note.Body); err != nil {
+		return "", err
+	}
+	body := struct {
+		Title  string `json:"title,omitempty"`
+		Body   string `json:"body"`
+		Pinned bool   `json:"pinned,omitempty"`
+	}{note.Title, note.Body, note.Pinned}
+	r := request{params: map[string]string{"contactId": contactID}, body: body}
+	return call(ctx, s.api, contactsAddNote, r, func(data []byte) (string, error) {
+		var w struct {
+			Note object[struct {
+				ID text `json:"id"`
+			}] `json:"note"`
+		}
+		if err := unmarshal(data, &w); err != nil {
+			return "", fmt.Errorf("note: %w", err)
+		}
+		if w.Note.v.ID == "" {
+			return "", fmt.Errorf("note: %w", errNoID)
+		}
+		return string(w.Note.v.ID), nil
+	})
+}
+
+type contactBody struct {
+	LocationID   string      `json:"locationId"`
+	Email        string      `json:"email,omitempty"`
+	Phone        string      `json:"phone,omitempty"`
+	FirstName    string      `json:"firstName,omitempty"`
+	LastName     string      `json:"lastName,omitempty"`
+	CompanyName  string      `json:"companyName,omitempty"`
+	Address1     string      `json:"address1,omitempty"`
+	City         string      `json:"city,omitempty"`
+	State        string      `json:"state,omitempty"`
+	Country      string      `json:"country,omitempty"`
+	PostalCode   string      `json:"postalCode,omitempty"`
+	Website      string      `json:"website,omitempty"`
+	Source       string      `json:"source,omitempty"`
+	CustomFields []fieldBody `json:"customFields,omitempty"`
+}
+
+type fieldBody struct {
+	ID    string `json:"id"`
+	Value string `json:"field_value"`
+}
+
 // contactWire has every spelling: the API's own, the older one of snapshots, and that of invoices.
 type contactWire struct {
 	ID            text                `json:"id"`

@@ -1,5 +1,10 @@
-// Package ghl is the client of the HighLevel (GoHighLevel) API v2: orders, transactions, contacts and invoices of one
-// location, read only. The activities call it.
+// Package ghl is the client of the HighLevel (GoHighLevel) API v2: what one location sells (products, prices, inventory,
+// coupons), has sold (orders, fulfillments, transactions, subscriptions, invoices) and to whom (contacts). The activities
+// call it.
+//
+// HighLevel knows no idempotency keys: a write sent twice is done twice. Whoever writes searches first, and after an
+// error with transport.MayHaveLanded searches again before repeating. A client with Options.ReadOnly refuses every write
+// before it is sent.
 //
 // It is not a full SDK: it holds the calls that Tallystick makes, one file a resource, each listed in Operations and
 // checked against the OpenAPI files that HighLevel publishes (github.com/GoHighLevel/highlevel-api-docs, apps/). Those

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/tallystick/tallystick/clients/transport"
@@ -34,6 +35,13 @@ func classify(status int, h http.Header, body []byte) transport.Words {
 
 var (
 	missing = regexp.MustCompile(`(?i)\b(order|transaction|contact|invoice)s?\b.*\b(not found|does not exist|doesn't exist)`)
+	// missingThere holds only for calls about such objects: an order is not missing because a price of it is.
+	missingThere = map[string]*regexp.Regexp{
+		"subscriptions": regexp.MustCompile(`(?i)\bsubscriptions?\b.*\b(not found|does not exist|doesn't exist)`),
+		"coupons":       regexp.MustCompile(`(?i)\bcoupons?\b.*\b(not found|does not exist|doesn't exist)`),
+		"products":      regexp.MustCompile(`(?i)\bproducts?\b.*\b(not found|does not exist|doesn't exist)`),
+		"prices":        regexp.MustCompile(`(?i)\b(product|price)s?\b.*\b(not found|does not exist|doesn't exist)`),
+	}
 	// elsewhere: it is the route or the location that is missing, not the object.
 	elsewhere = regexp.MustCompile(`(?i)^cannot |\blocation\b`)
 	expired   = regexp.MustCompile(`(?i)\b(jwt|token)\b.*\b(invalid|expired|malformed|revoked)|\b(invalid|expired|malformed|revoked)\b.*\b(jwt|token)\b`)
@@ -49,11 +57,17 @@ func IsNotFound(err error) bool {
 	}
 	switch e.Status {
 	case http.StatusNotFound:
-		return missing.MatchString(e.Message) || !elsewhere.MatchString(e.Message)
+		return saysMissing(e) || !elsewhere.MatchString(e.Message)
 	case http.StatusBadRequest:
-		return missing.MatchString(e.Message)
+		return saysMissing(e)
 	}
 	return false
+}
+
+func saysMissing(e *transport.Error) bool {
+	resource, _, _ := strings.Cut(strings.TrimPrefix(e.Operation, vendor+"."), ".")
+	there := missingThere[resource]
+	return missing.MatchString(e.Message) || (there != nil && there.MatchString(e.Message))
 }
 
 // IsTokenInvalid tells that the token is wrong or has expired, so that a renewed one may help.

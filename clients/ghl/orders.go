@@ -11,7 +11,8 @@ import (
 	"github.com/tallystick/tallystick/domain"
 )
 
-// Orders are the orders of the location. There is no endpoint that creates, changes or refunds one.
+// Orders are the orders of the location. There is no endpoint that creates, changes or refunds one; all that can be
+// written is a payment made by other means, and a fulfillment.
 type Orders struct{ api *api }
 
 // Order is a sale. In a list, Items, TaxSummary and Contact are missing, as HighLevel leaves them out there.
@@ -121,7 +122,7 @@ func (s *Orders) Page(ctx context.Context, filter OrderFilter, at Cursor) (Page[
 	setText(query, "paymentMode", filter.PaymentMode)
 	setText(query, "contactId", filter.ContactID)
 	setText(query, "sourceId", filter.SourceID)
-	return page(ctx, s.api, ordersList, query, filter.Limit, at, DecodeOrder)
+	return page(ctx, s.api, listing{op: ordersList, query: query, limit: filter.Limit}, at, DecodeOrder)
 }
 
 // All walks all orders of the filter. The order in which HighLevel lists them is not documented. A *RowError stands for
@@ -133,6 +134,70 @@ func (s *Orders) All(ctx context.Context, filter OrderFilter) iter.Seq2[Order, e
 // Get reads one order with its items. IsNotFound tells that there is none.
 func (s *Orders) Get(ctx context.Context, id string) (Order, error) {
 	return get(ctx, s.api, ordersGet, "orderId", id, s.api.tenant(), DecodeOrder)
+}
+
+// OrderPayment is a payment made outside HighLevel, for an order that HighLevel has.
+type OrderPayment struct {
+	// Mode is cash, card, cheque, bank_transfer or other. Required.
+	Mode string
+	// Card belongs to the mode card, ChequeNumber to the mode cheque. Both may be left out.
+	Card         *Card
+	ChequeNumber string
+	Notes        string
+	// Amount is what was paid, in the order's currency; nil for the whole order. HighLevel is told the number only.
+	Amount *domain.Money
+	// Partial says that more is to come.
+	Partial bool
+	// Meta is kept with the payment.
+	Meta map[string]string
+}
+
+// Card tells a card by its kind and last digits.
+type Card struct {
+	// Brand is visa, mastercard or other.
+	Brand string
+	// Last4 are the last four digits.
+	Last4 string
+}
+
+// RecordPayment marks an order as paid by hand. HighLevel has no idempotency key and its answer names no transaction:
+// after an error with MayHaveLanded, and to learn the transaction's id, read the transactions of the order (EntityID).
+func (s *Orders) RecordPayment(ctx context.Context, orderID string, p OrderPayment) error {
+	if err := need(ordersRecordPayment, "the mode", p.Mode); err != nil {
+		return err
+	}
+	type card struct {
+		Type  string `json:"type"`
+		Last4 string `json:"last4"`
+	}
+	body := struct {
+		tenantBody
+		Mode    string            `json:"mode"`
+		Card    *card             `json:"card,omitempty"`
+		Cheque  *chequeBody       `json:"cheque,omitempty"`
+		Notes   string            `json:"notes,omitempty"`
+		Amount  domain.Number     `json:"amount,omitempty"`
+		Meta    map[string]string `json:"meta,omitempty"`
+		Partial bool              `json:"isPartialPayment"`
+	}{
+		tenantBody: s.api.tenantBody(), Mode: p.Mode, Cheque: cheque(p.ChequeNumber), Notes: p.Notes,
+		Amount: digits(p.Amount), Meta: p.Meta, Partial: p.Partial,
+	}
+	if p.Card != nil {
+		body.Card = &card{Type: p.Card.Brand, Last4: p.Card.Last4}
+	}
+	return s.api.do(ctx, ordersRecordPayment, request{params: map[string]string{"orderId": orderID}, body: body}, &confirmation{})
+}
+
+type chequeBody struct {
+	Number string `json:"number"`
+}
+
+func cheque(number string) *chequeBody {
+	if number == "" {
+		return nil
+	}
+	return &chequeBody{number}
 }
 
 type orderWire struct {
@@ -160,13 +225,13 @@ type orderWire struct {
 	Items             []itemWire            `json:"items"`
 	TaxSummary        []object[taxWire]     `json:"taxSummary"`
 	CouponCode        text                  `json:"couponCode"`
-	Coupon            object[couponWire]    `json:"coupon"`
+	Coupon            object[couponCode]    `json:"coupon"`
 	TraceID           text                  `json:"traceId"`
 	CreatedAt         moment                `json:"createdAt"`
 	UpdatedAt         moment                `json:"updatedAt"`
 }
 
-type couponWire struct {
+type couponCode struct {
 	Code text `json:"code"`
 }
 
@@ -189,35 +254,42 @@ func (i *itemWire) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	var w struct {
-		ID       text          `json:"_id"`
-		Name     text          `json:"name"`
-		Quantity domain.Number `json:"qty"`
-		Product  object[struct {
-			ID   text `json:"_id"`
-			Name text `json:"name"`
-			Type text `json:"productType"`
-		}] `json:"product"`
-		Price object[struct {
-			ID       text          `json:"_id"`
-			Name     text          `json:"name"`
-			Type     text          `json:"type"`
-			Currency text          `json:"currency"`
-			Amount   domain.Number `json:"amount"`
-		}] `json:"price"`
+		ID       text                    `json:"_id"`
+		Name     text                    `json:"name"`
+		Quantity domain.Number           `json:"qty"`
+		Product  object[lineProductWire] `json:"product"`
+		Price    object[linePriceWire]   `json:"price"`
 	}
 	if err := json.Unmarshal(data, &w); err != nil {
 		return err
 	}
-	product, price := w.Product.v, w.Price.v
 	i.OrderItem = OrderItem{
-		ID: string(w.ID), Name: string(w.Name), Quantity: w.Quantity,
-		Product: Product{ID: string(product.ID), Name: string(product.Name), Type: string(product.Type)},
-		Price: Price{
-			ID: string(price.ID), Name: string(price.Name), Type: string(price.Type),
-			Currency: string(price.Currency), Amount: price.Amount,
-		},
+		ID: string(w.ID), Name: string(w.Name), Quantity: w.Quantity, Product: w.Product.v.fold(), Price: w.Price.v.fold(),
 	}
 	return nil
+}
+
+// lineProductWire and linePriceWire are what lines of orders and of fulfillments hold.
+type lineProductWire struct {
+	ID   text `json:"_id"`
+	Name text `json:"name"`
+	Type text `json:"productType"`
+}
+
+func (w lineProductWire) fold() Product {
+	return Product{ID: string(w.ID), Name: string(w.Name), Type: string(w.Type)}
+}
+
+type linePriceWire struct {
+	ID       text          `json:"_id"`
+	Name     text          `json:"name"`
+	Type     text          `json:"type"`
+	Currency text          `json:"currency"`
+	Amount   domain.Number `json:"amount"`
+}
+
+func (w linePriceWire) fold() Price {
+	return Price{ID: string(w.ID), Name: string(w.Name), Type: string(w.Type), Currency: string(w.Currency), Amount: w.Amount}
 }
 
 // DecodeOrder reads an order from an answer, a list row or the body of an order webhook.

@@ -50,15 +50,25 @@ func (e *RowError) Error() string {
 	return fmt.Sprintf("row %q of the list is unreadable: %s", e.ID, e.Reason)
 }
 
+// listing is a list to be read.
+type listing struct {
+	op     Operation
+	params map[string]string
+	query  url.Values
+	// limit is the page size, maxLimit if it is zero or more than that.
+	limit int
+}
+
 // page reads one page.
-func page[T any](ctx context.Context, a *api, op Operation, query url.Values, limit int, at Cursor, decode func([]byte) (T, error)) (Page[T], error) {
+func page[T any](ctx context.Context, a *api, list listing, at Cursor, decode func([]byte) (T, error)) (Page[T], error) {
+	op, limit := list.op, list.limit
 	if limit <= 0 || limit > maxLimit {
 		limit = maxLimit
 	}
-	query.Set("limit", strconv.Itoa(limit))
-	query.Set("offset", strconv.Itoa(at.Offset))
-	var answer listAnswer
-	if err := a.do(ctx, op, nil, query, &answer); err != nil {
+	list.query.Set("limit", strconv.Itoa(limit))
+	list.query.Set("offset", strconv.Itoa(at.Offset))
+	answer := listAnswer{key: op.rows}
+	if err := a.do(ctx, op, request{params: list.params, query: list.query}, &answer); err != nil {
 		return Page[T]{}, err
 	}
 	result := Page[T]{Rows: make([]T, 0, len(answer.rows))}
@@ -154,7 +164,19 @@ func (a *answer[T]) UnmarshalJSON(data []byte) (err error) {
 }
 
 func get[T any](ctx context.Context, a *api, op Operation, param, id string, query url.Values, decode func([]byte) (T, error)) (T, error) {
+	return call(ctx, a, op, request{params: map[string]string{param: id}, query: query}, decode)
+}
+
+// call sends a request whose answer is one object.
+func call[T any](ctx context.Context, a *api, op Operation, r request, decode func([]byte) (T, error)) (T, error) {
 	got := answer[T]{decode: decode}
-	err := a.do(ctx, op, map[string]string{param: id}, query, &got)
+	err := a.do(ctx, op, r, &got)
 	return got.value, err
+}
+
+// setBool sends a filter that is either way, unless it is nil.
+func setBool(query url.Values, name string, value *bool) {
+	if value != nil {
+		query.Set(name, strconv.FormatBool(*value))
+	}
 }

@@ -77,7 +77,7 @@ func (s *Transactions) Page(ctx context.Context, filter TransactionFilter, at Cu
 	setText(query, "entitySourceType", filter.SourceType)
 	setText(query, "entitySourceSubType", filter.SourceSubType)
 	setText(query, "paymentMode", filter.PaymentMode)
-	return page(ctx, s.api, transactionsList, query, filter.Limit, at, DecodeTransaction)
+	return page(ctx, s.api, listing{op: transactionsList, query: query, limit: filter.Limit}, at, DecodeTransaction)
 }
 
 // All walks all transactions of the filter. The order in which HighLevel lists them is not documented. A *RowError

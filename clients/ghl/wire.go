@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tallystick/tallystick/domain"
 )
 
 // text takes a string, a number or a bool. HighLevel types some texts as objects, and numbers of invoices as either;
@@ -97,40 +99,136 @@ type source struct {
 // errNoArray: to take such an answer for an empty list would make a sweep believe that nothing was sold.
 var errNoArray = errors.New("the list has no array of rows")
 
+// errNotConfirmed: HighLevel answers some writes with success or status alone.
+var errNotConfirmed = errors.New("the answer does not say that it was done")
+
+// confirmation is {success:true} or {status:true}. Anything else leaves open what happened, so the call fails as one
+// that may have landed.
+type confirmation struct{}
+
+func (*confirmation) UnmarshalJSON(data []byte) error {
+	var w struct {
+		Success flag `json:"success"`
+		Status  flag `json:"status"`
+	}
+	if err := json.Unmarshal(data, &w); err != nil {
+		return err
+	}
+	if !w.Success.on && !w.Status.on {
+		return errNotConfirmed
+	}
+	return nil
+}
+
+// count takes a whole number in the ways in which text does; what is none counts as 0.
+type count int64
+
+func (c *count) UnmarshalJSON(data []byte) error {
+	var t text
+	if err := t.UnmarshalJSON(data); err != nil {
+		return err
+	}
+	n, _ := domain.Number(t).Int64() // not whole, or no number at all, is 0
+	*c = count(n)
+	return nil
+}
+
+// list takes an array and leaves out everything else.
+type list[T any] []T
+
+func (l *list[T]) UnmarshalJSON(data []byte) error {
+	*l = nil
+	if data[0] != '[' {
+		return nil
+	}
+	return json.Unmarshal(data, (*[]T)(l))
+}
+
+// texts are the texts of a list, without the empty ones.
+func texts(l list[text]) []string {
+	var all []string
+	for _, t := range l {
+		if t != "" {
+			all = append(all, string(t))
+		}
+	}
+	return all
+}
+
+// stamp writes a time as HighLevel's examples do: in UTC, with milliseconds. The zero time is left out.
+func stamp(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.UTC().Format("2006-01-02T15:04:05.000Z07:00")
+}
+
+// date writes the day of a time, as it is in the time's own zone. The zero time is left out.
+func date(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.Format(time.DateOnly)
+}
+
+// digits is an amount in major units, or nothing.
+func digits(m *domain.Money) domain.Number {
+	if m == nil {
+		return ""
+	}
+	return m.Decimal()
+}
+
 // errNoID: an answer without the object it should hold.
 var errNoID = errors.New("the object has no id")
 
-// listAnswer is a page: {data:[…], totalCount}, or {data:{data:[…], totalCount}} as was seen in the field.
+// listAnswer is a page: {data:[…], totalCount}, or {data:{data:[…], totalCount}} as was seen in the field. Other modules
+// name the rows after what they are, and the total "total".
 type listAnswer struct {
+	// key is the name of the array, "data" if it is empty.
+	key   string
 	rows  []json.RawMessage
 	total int64 // -1 if unknown
 }
 
 func (l *listAnswer) UnmarshalJSON(data []byte) error {
-	var outer struct {
-		Data       json.RawMessage `json:"data"`
-		TotalCount json.RawMessage `json:"totalCount"`
+	key := l.key
+	if key == "" {
+		key = "data"
 	}
+	var outer map[string]json.RawMessage
 	if err := json.Unmarshal(data, &outer); err != nil {
 		return err
 	}
-	rows := bytes.TrimSpace(outer.Data)
+	rows, total := bytes.TrimSpace(outer[key]), totalOf(outer)
 	if len(rows) > 0 && rows[0] == '{' {
-		total := outer.TotalCount
-		outer.Data, outer.TotalCount = nil, nil
-		if err := json.Unmarshal(rows, &outer); err != nil {
+		var inner map[string]json.RawMessage
+		if err := json.Unmarshal(rows, &inner); err != nil {
 			return err
 		}
-		if rows = bytes.TrimSpace(outer.Data); outer.TotalCount == nil {
-			outer.TotalCount = total
+		// White-label providers are typed as one object where a list is meant; an object with an id is a row.
+		if _, row := inner["_id"]; row && key == providerRows {
+			l.rows, l.total = []json.RawMessage{rows}, -1
+			return nil
+		}
+		rows = bytes.TrimSpace(inner[key])
+		if nearer := totalOf(inner); nearer != nil {
+			total = nearer
 		}
 	}
 	if len(rows) == 0 || rows[0] != '[' {
 		return errNoArray
 	}
-	l.total = readTotal(outer.TotalCount)
+	l.total = readTotal(total)
 	l.rows = nil
 	return json.Unmarshal(rows, &l.rows)
+}
+
+func totalOf(list map[string]json.RawMessage) json.RawMessage {
+	if total := list["totalCount"]; total != nil {
+		return total
+	}
+	return list["total"]
 }
 
 // readTotal reads a number, a quoted number, {total:n} or [{total:n}]; HighLevel uses all four.

@@ -13,9 +13,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,53 +51,147 @@ func published(t *testing.T, folder, name string) *openapi3.T {
 	t.Helper()
 	loader := openapi3.NewLoader()
 	loader.IsExternalRefsAllowed = true
+	loader.ReadFromURIFunc = func(_ *openapi3.Loader, at *url.URL) ([]byte, error) {
+		data, err := os.ReadFile(at.Path)
+		if errors.Is(err, os.ErrNotExist) { // the files of v3 refer to a folder beside their own, but it is inside
+			return os.ReadFile(strings.Replace(at.Path, "/apps/common/", "/apps/v3/common/", 1))
+		}
+		return data, err
+	}
 	doc, err := loader.LoadFromFile(filepath.Join(folder, "apps", name))
 	require.NoError(t, err)
 	return doc
 }
 
+// falseAlarms are complaints of the published files that are themselves wrong. Each must go off, so that one does not
+// outlive its reason.
+var falseAlarms = []struct {
+	// where is the operation; what are the words of the complaint.
+	where string
+	what  *regexp.Regexp
+	why   string
+}{
+	{
+		"POST /payments/coupon", regexp.MustCompile(`^/applyToFuturePaymentsConfig/(duration|durationType): property .* is missing$`),
+		"a discount for ever has no duration: the same file's answers have none, and its text says that it belongs to fixed",
+	},
+	{
+		"PUT /payments/coupon", regexp.MustCompile(`^/applyToFuturePaymentsConfig/(duration|durationType): property .* is missing$`),
+		"as above",
+	},
+	{
+		"POST /invoices/{invoiceId}/record-payment", regexp.MustCompile(`^/(card|cheque): property .* is missing$`),
+		"the file requires a card and a cheque in every mode, a bank transfer too; for orders it does not, and integrations send neither",
+	},
+}
+
 // vendorAPI stands where the network would be: it checks each request against the published files and answers it with
 // the published example.
 type vendorAPI struct {
-	t       *testing.T
-	routers []routers.Router
-	// seen is the number of requests by method and documented path.
-	seen map[string]int
-	last *http.Request
+	t *testing.T
+	// routers are those of the version that the client speaks, newer those of Version v3.
+	routers, newer []routers.Router
+	// seen is the number of requests by seenAs, alarms that of each false alarm.
+	seen   map[string]int
+	alarms map[int]int
 }
+
+func seenAs(method, path, version string) string {
+	if version == ghl.DefaultVersion {
+		version = ""
+	}
+	return strings.TrimSpace(method + " " + path + " " + version)
+}
+
+var files = []string{"payments.json", "contacts.json", "invoices.json", "products.json"}
 
 func newVendorAPI(t *testing.T) *vendorAPI {
 	t.Helper()
-	api := &vendorAPI{t: t, seen: map[string]int{}}
+	api := &vendorAPI{t: t, seen: map[string]int{}, alarms: map[int]int{}}
 	folder := contracts(t)
-	for _, name := range []string{"payments.json", "contacts.json", "invoices.json"} {
+	for _, name := range files {
 		router, err := gorillamux.NewRouter(published(t, folder, name))
 		require.NoError(t, err)
 		api.routers = append(api.routers, router)
 	}
+	router, err := gorillamux.NewRouter(published(t, folder, filepath.Join("v3", "payments-v3.json")))
+	require.NoError(t, err)
+	api.newer = append(api.newer, router)
 	return api
 }
 
-func (v *vendorAPI) client() *ghl.Client {
+func (v *vendorAPI) client(readOnly bool) *ghl.Client {
 	client, err := ghl.New(ghl.Options{
 		LocationID: "3SwdhCu3svxI8AKsPJt6", TokenSource: ghl.StaticToken("pit-test"), Limiter: ghl.NewLimiterAt(0, 0), Transport: v,
+		ReadOnly: readOnly,
 	})
 	require.NoError(v.t, err)
 	return client
 }
 
 func (v *vendorAPI) check(r *http.Request) (*routers.Route, error) {
-	for _, router := range v.routers {
+	all := v.routers
+	if r.Header.Get("Version") == "v3" {
+		all = v.newer
+	}
+	for _, router := range all {
 		route, params, err := router.FindRoute(r)
 		if err != nil {
 			continue
 		}
-		return route, openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
+		return route, v.withoutFalseAlarms(route, openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
 			Request: r, PathParams: params, Route: route,
-			Options: &openapi3filter.Options{MultiError: true, AuthenticationFunc: bearerToken},
-		})
+			// Defaults are not put in: the request is looked at as it was sent.
+			Options: &openapi3filter.Options{MultiError: true, AuthenticationFunc: bearerToken, SkipSettingDefaults: true},
+		}))
 	}
 	return nil, fmt.Errorf("%s %s is not documented", r.Method, r.URL.Path)
+}
+
+// withoutFalseAlarms leaves the complaints that are right.
+func (v *vendorAPI) withoutFalseAlarms(route *routers.Route, err error) error {
+	var left []error
+	for _, one := range complaints(err) {
+		known := false
+		for i, alarm := range falseAlarms {
+			if alarm.where == route.Method+" "+route.Path && alarm.what.MatchString(one) {
+				v.alarms[i]++
+				known = true
+			}
+		}
+		if !known {
+			left = append(left, errors.New(one))
+		}
+	}
+	return errors.Join(left...)
+}
+
+// complaints takes what the validation found apart, down to one field each: where in the body, and what.
+func complaints(err error) []string {
+	switch e := err.(type) { //nolint:errorlint // each link is looked at by itself
+	case nil:
+		return nil
+	case openapi3.MultiError:
+		var all []string
+		for _, one := range e {
+			all = append(all, complaints(one)...)
+		}
+		return all
+	case *openapi3filter.RequestError:
+		if e.RequestBody != nil && e.Err != nil {
+			return complaints(e.Err)
+		}
+	case *openapi3.SchemaError:
+		if e.Origin != nil {
+			return complaints(e.Origin)
+		}
+		return []string{"/" + strings.Join(e.JSONPointer(), "/") + ": " + e.Reason}
+	default:
+		if inner := errors.Unwrap(err); inner != nil { // what a schema put together with allOf says
+			return complaints(inner)
+		}
+	}
+	return []string{err.Error()}
 }
 
 func bearerToken(_ context.Context, in *openapi3filter.AuthenticationInput) error {
@@ -107,20 +203,55 @@ func bearerToken(_ context.Context, in *openapi3filter.AuthenticationInput) erro
 
 // RoundTrip implements http.RoundTripper.
 func (v *vendorAPI) RoundTrip(r *http.Request) (*http.Response, error) {
-	v.last = r
 	route, err := v.check(r)
 	if !assert.NoError(v.t, err, "%s %s", r.Method, r.URL) {
 		return nil, err
 	}
-	v.seen[route.Method+" "+route.Path]++
-	body, err := json.Marshal(example(route.Operation.Responses.Status(200).Value.Content["application/json"].Schema))
+	v.requireDocumented(r, route)
+	v.seen[seenAs(route.Method, route.Path, r.Header.Get("Version"))]++
+	status, answer := v.success(route)
+	body, err := json.Marshal(answer)
 	if err != nil {
 		return nil, err
 	}
 	return &http.Response{
-		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+		StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}},
 		Body: io.NopCloser(strings.NewReader(string(body))), Request: r,
 	}, nil
+}
+
+// success is the published example of an answer. For the search of duplicates nothing is published; a contact, wrapped as
+// elsewhere, is what was seen.
+func (v *vendorAPI) success(route *routers.Route) (int, any) {
+	if route.Path == "/contacts/search/duplicate" {
+		return http.StatusOK, map[string]any{"contact": map[string]any{"id": "seD4PfOuKoVMLkEZqohJ", "email": "rubika@deos.com"}}
+	}
+	for _, status := range []int{http.StatusOK, http.StatusCreated} {
+		if response := route.Operation.Responses.Status(status); response != nil {
+			answer := example(response.Value.Content["application/json"].Schema)
+			if list, ok := answer.(map[string]any); ok && route.Operation.Parameters.GetByInAndName("query", "offset") != nil {
+				oneRow(list)
+			}
+			return status, answer
+		}
+	}
+	require.Fail(v.t, "no success is published", route.Path)
+	return 0, nil
+}
+
+// oneRow makes the example of a list true: it has one row, so the total, in whatever shape, is 1 and not 20.
+func oneRow(list map[string]any) {
+	for _, key := range []string{"total", "totalCount"} {
+		switch total := list[key].(type) {
+		case nil:
+		case []any:
+			list[key] = []any{map[string]any{"total": 1}}
+		case map[string]any:
+			total["total"] = 1
+		default:
+			list[key] = 1
+		}
+	}
 }
 
 // example builds a document from the examples of its properties, exactly as published: amounts and booleans quoted,
@@ -158,60 +289,6 @@ func example(ref *openapi3.SchemaRef) any {
 	return "text"
 }
 
-// calls has a row for every method of the client, with every option set, so that every parameter it can send is sent.
-var calls = map[string]func(context.Context, *ghl.Client) error{
-	"Orders.Page": func(ctx context.Context, c *ghl.Client) error {
-		_, err := c.Orders.Page(ctx, fullOrderFilter, ghl.Cursor{Offset: 100})
-		return err
-	},
-	"Orders.All": func(ctx context.Context, c *ghl.Client) error {
-		for _, err := range c.Orders.All(ctx, ghl.OrderFilter{}) {
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	},
-	"Orders.Get": func(ctx context.Context, c *ghl.Client) error {
-		_, err := c.Orders.Get(ctx, "653f5e0cde5a1314e62a837c")
-		return err
-	},
-	"Transactions.Page": func(ctx context.Context, c *ghl.Client) error {
-		_, err := c.Transactions.Page(ctx, fullTransactionFilter, ghl.Cursor{})
-		return err
-	},
-	"Transactions.All": func(ctx context.Context, c *ghl.Client) error {
-		for _, err := range c.Transactions.All(ctx, ghl.TransactionFilter{}) {
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	},
-	"Transactions.Get": func(ctx context.Context, c *ghl.Client) error {
-		_, err := c.Transactions.Get(ctx, "61dd0feac077f72010f78804")
-		return err
-	},
-	"Contacts.Get": func(ctx context.Context, c *ghl.Client) error {
-		_, err := c.Contacts.Get(ctx, "seD4PfOuKoVMLkEZqohJ")
-		return err
-	},
-	"Invoices.Get": func(ctx context.Context, c *ghl.Client) error {
-		_, err := c.Invoices.Get(ctx, "6578278e879ad2646715ba9c")
-		return err
-	},
-}
-
-var day = time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
-
-var fullOrderFilter = ghl.OrderFilter{
-	From: day, To: day, Status: "completed", PaymentStatus: "paid", PaymentMode: "live", ContactID: "c", SourceID: "s", Limit: 50,
-}
-
-var fullTransactionFilter = ghl.TransactionFilter{
-	From: day, To: day, EntityID: "e", SubscriptionID: "sub_1", ContactID: "c", SourceType: "funnel", SourceSubType: "upsell", PaymentMode: "live", Limit: 50,
-}
-
 func TestEveryMethodOfTheClientIsInTheTable(t *testing.T) {
 	client := reflect.TypeFor[ghl.Client]()
 	found := 0
@@ -229,53 +306,143 @@ func TestEveryMethodOfTheClientIsInTheTable(t *testing.T) {
 	require.Equal(t, len(calls), found)
 }
 
-func TestTheTableFillsEveryFilter(t *testing.T) {
-	for _, filter := range []any{fullOrderFilter, fullTransactionFilter} {
-		value := reflect.ValueOf(filter)
+func TestTheTableFillsEveryOption(t *testing.T) {
+	for _, options := range full {
+		requireFull(t, reflect.ValueOf(options), fmt.Sprintf("%T", options))
+	}
+}
+
+// requireFull looks into structs, and into the first element of slices.
+func requireFull(t *testing.T, value reflect.Value, name string) {
+	t.Helper()
+	require.False(t, value.IsZero(), "%s is not set, so what it becomes is not checked", name)
+	switch {
+	case value.Type() == reflect.TypeFor[time.Time]():
+	case value.Kind() == reflect.Pointer:
+		requireFull(t, value.Elem(), name)
+	case value.Kind() == reflect.Slice:
+		requireFull(t, value.Index(0), name+"[0]")
+	case value.Kind() == reflect.Struct:
 		for i := range value.NumField() {
-			require.False(t, value.Field(i).IsZero(), "%T.%s is not set, so its parameter is not checked", filter, value.Type().Field(i).Name)
+			requireFull(t, value.Field(i), name+"."+value.Type().Field(i).Name)
 		}
+	case value.Kind() == reflect.Bool, value.Kind() == reflect.Map, value.Kind() == reflect.String, value.CanInt():
+	default:
+		t.Fatalf("%s is a %s, which is not looked into", name, value.Kind())
 	}
 }
 
 func TestEveryRequestIsDocumented(t *testing.T) {
 	api := newVendorAPI(t)
-	client := api.client()
-	for name, call := range calls {
-		t.Run(name, func(t *testing.T) {
-			api.t = t
-			require.NoError(t, call(t.Context(), client), "the published example must be readable")
-			requireDocumentedQuery(t, api)
-		})
+	client := api.client(false)
+	for name, rows := range calls {
+		for i, call := range rows {
+			t.Run(fmt.Sprintf("%s/%d", name, i), func(t *testing.T) {
+				api.t = t
+				require.NoError(t, call(t.Context(), client), "the published example must be readable")
+			})
+		}
 	}
 	for _, op := range ghl.Operations() {
-		require.Positive(t, api.seen[op.Method+" "+op.Path], "%s is in the list of operations, but no call reached it", op.Name)
+		require.Positive(t, api.seen[seenAs(op.Method, op.Path, op.Version)], "%s is in the list of operations, but no call reached it", op.Name)
 	}
 	require.Len(t, api.seen, len(ghl.Operations()), "a request went out that the list of operations does not have")
+	for i, alarm := range falseAlarms {
+		require.Positive(t, api.alarms[i], "the false alarm about %s did not go off: HighLevel's file was mended, take it out", alarm.where)
+	}
 }
 
-// requireDocumentedQuery goes beyond request validation, which lets unknown query parameters pass; the live API was
+// TestReadOnlyRefusesEveryWrite goes through all methods: no write leaves, and every read does.
+func TestReadOnlyRefusesEveryWrite(t *testing.T) {
+	api := newVendorAPI(t)
+	client := api.client(true)
+	refused := map[string]bool{}
+	for name, rows := range calls {
+		for _, call := range rows {
+			err := call(t.Context(), client)
+			if err == nil {
+				continue
+			}
+			require.ErrorIs(t, err, transport.ErrReadOnly, name)
+			require.False(t, transport.MayHaveLanded(err))
+			refused[transport.AsError(err).Operation] = true
+		}
+	}
+	for _, op := range ghl.Operations() {
+		require.Equal(t, op.Method != http.MethodGet, op.Write, "%s: HighLevel's reads are GET and nothing else is", op.Name)
+		require.Equal(t, op.Write, refused[op.Name], op.Name)
+		require.Equal(t, !op.Write, api.seen[seenAs(op.Method, op.Path, op.Version)] > 0, op.Name)
+	}
+}
+
+// requireDocumented goes beyond request validation, which lets unknown query parameters and fields pass; the live API was
 // seen to refuse them with 422. The one exception is altType of orders: dropped from the file, but still asked for.
-func requireDocumentedQuery(t *testing.T, api *vendorAPI) {
-	t.Helper()
-	route, err := api.check(api.last)
-	require.NoError(t, err)
-	for name := range api.last.URL.Query() {
-		if name == "altType" && strings.HasPrefix(route.Path, "/payments/orders") {
+func (v *vendorAPI) requireDocumented(r *http.Request, route *routers.Route) {
+	for name := range r.URL.Query() {
+		if name == "altType" && r.Method == http.MethodGet && strings.HasPrefix(route.Path, "/payments/orders") {
 			continue
 		}
-		require.NotNil(t, route.Operation.Parameters.GetByInAndName("query", name), "parameter %s of %s is not documented", name, route.Path)
+		assert.NotNil(v.t, route.Operation.Parameters.GetByInAndName("query", name), "parameter %s of %s is not documented", name, route.Path)
+	}
+	if r.Body == nil || r.Body == http.NoBody {
+		return
+	}
+	data, err := io.ReadAll(r.Body)
+	assert.NoError(v.t, err)
+	if len(data) == 0 { // resty gives every DELETE a reader, of nothing if there is no body
+		return
+	}
+	var body any
+	assert.NoError(v.t, json.Unmarshal(data, &body))
+	if assert.NotNil(v.t, route.Operation.RequestBody, "%s %s has no body", r.Method, route.Path) {
+		v.requireFields(route.Operation.RequestBody.Value.Content.Get("application/json").Schema.Value, body, r.Method+" "+route.Path)
+	}
+}
+
+func (v *vendorAPI) requireFields(schema *openapi3.Schema, body any, where string) {
+	for len(schema.AllOf) == 1 {
+		schema = schema.AllOf[0].Value
+	}
+	switch body := body.(type) {
+	case map[string]any:
+		if len(schema.Properties) == 0 || len(schema.OneOf) > 0 {
+			return // an object of any fields, such as meta
+		}
+		for name, field := range body {
+			property := schema.Properties[name]
+			if assert.NotNil(v.t, property, "%s.%s is not documented", where, name) {
+				v.requireFields(property.Value, field, where+"."+name)
+			}
+		}
+	case []any:
+		for _, item := range body {
+			if assert.NotNil(v.t, schema.Items, where) {
+				v.requireFields(schema.Items.Value, item, where+"[]")
+			}
+		}
 	}
 }
 
 // TestTheCheckCanFail makes sure that the net has no hole: requests that are wrong in one point are noticed.
 func TestTheCheckCanFail(t *testing.T) {
 	api := newVendorAPI(t)
+	for name, body := range map[string]string{
+		"no body":          ``,
+		"no id":            `{"altId":"x","altType":"location"}`,
+		"number as text":   `{"altId":"x","altType":"location","id":1}`,
+		"unknown location": `{"altId":"x","altType":"agency","id":"1"}`,
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, ghl.DefaultBaseURL+"/payments/coupon", strings.NewReader(body))
+		require.NoError(t, err)
+		r.Header = http.Header{"Version": {ghl.DefaultVersion}, "Authorization": {"Bearer x"}, "Content-Type": {"application/json"}}
+		_, err = api.check(r)
+		require.Error(t, err, name)
+	}
 	for name, c := range map[string]struct{ method, path, version, token string }{
 		"invented route":  {"POST", "/payments/orders", "2021-07-28", "Bearer x"},
 		"no altId":        {"GET", "/payments/orders", "2021-07-28", "Bearer x"},
 		"no altType":      {"GET", "/payments/transactions?altId=x", "2021-07-28", "Bearer x"},
-		"wrong version":   {"GET", "/payments/orders?altId=x", "v3", "Bearer x"},
+		"wrong version":   {"GET", "/payments/orders?altId=x", "2021-04-15", "Bearer x"},
 		"no version":      {"GET", "/payments/orders?altId=x", "", "Bearer x"},
 		"no token":        {"GET", "/payments/orders?altId=x", "2021-07-28", ""},
 		"text as number":  {"GET", "/payments/orders?altId=x&limit=ten", "2021-07-28", "Bearer x"},
@@ -297,7 +464,7 @@ func TestTheCheckCanFail(t *testing.T) {
 
 func TestPublishedExamplesAreReadRight(t *testing.T) {
 	api := newVendorAPI(t)
-	client, ctx := api.client(), t.Context()
+	client, ctx := api.client(false), t.Context()
 
 	order, err := client.Orders.Get(ctx, "1")
 	require.NoError(t, err)
@@ -339,10 +506,109 @@ func TestPublishedExamplesAreReadRight(t *testing.T) {
 	require.Equal(t, "c6tZZU0rJBf30ZXx9Gli", invoice.Items[0].PriceID)
 }
 
+func TestPublishedCatalogExamplesAreReadRight(t *testing.T) {
+	api := newVendorAPI(t)
+	client, ctx := api.client(false), t.Context()
+
+	products, err := client.Products.Page(ctx, ghl.ProductFilter{}, ghl.Cursor{})
+	require.NoError(t, err)
+	require.Empty(t, products.Unreadable)
+	product, err := client.Products.Get(ctx, id)
+	require.NoError(t, err)
+	require.Equal(t, product, products.Rows[0])
+	require.Equal(t, "655b33a82209e60b6adb87a5", product.ID)
+	require.Equal(t, "PHYSICAL", product.Type)
+	require.True(t, product.AvailableInStore)
+	require.Equal(t, "XL", product.Variants[0].Options[0].Name)
+
+	prices, err := client.Prices.Page(ctx, id, ghl.PriceFilter{}, ghl.Cursor{})
+	require.NoError(t, err)
+	require.Empty(t, prices.Unreadable)
+	price, err := client.Prices.Get(ctx, id, id)
+	require.NoError(t, err)
+	require.Equal(t, price, prices.Rows[0])
+	require.Equal(t, domain.Number("199999"), price.Amount)
+	require.Equal(t, ghl.Recurring{Interval: "day", Count: 1}, price.Recurring)
+	require.Equal(t, "655b33a82209e60b6adb87a5", price.ProductID)
+
+	stock, err := client.Inventory.Page(ctx, ghl.StockFilter{}, ghl.Cursor{})
+	require.NoError(t, err)
+	require.Equal(t, "TSHIRT-MED-001", stock.Rows[0].SKU)
+	require.Equal(t, domain.Number("50"), stock.Rows[0].Available)
+
+	coupon, err := client.Coupons.Get(ctx, id, "x")
+	require.NoError(t, err)
+	require.Equal(t, int64(5), coupon.LimitPerCustomer)
+	require.Equal(t, int64(12), coupon.Used)
+	require.Equal(t, ghl.CouponRenewal{Applies: true, Months: 3}, coupon.Future)
+	require.Equal(t, domain.Number("25"), coupon.DiscountValue)
+	require.Empty(t, coupon.ProductIDs)
+	links, err := client.Coupons.PageLinks(ctx, ghl.CouponFilter{}, ghl.Cursor{})
+	require.NoError(t, err)
+	require.NotEmpty(t, links.Rows[0].ProductIDs, "this version tells the products")
+
+	providers, err := client.Providers.Page(ctx, ghl.ProviderFilter{}, ghl.Cursor{})
+	require.NoError(t, err)
+	require.True(t, providers.Done)
+	require.Equal(t, "nmi", providers.Rows[0].Kind, "one object stands where a list should be")
+}
+
+func TestPublishedSalesExamplesAreReadRight(t *testing.T) {
+	api := newVendorAPI(t)
+	client, ctx := api.client(false), t.Context()
+
+	subscription, err := client.Subscriptions.Get(ctx, id)
+	require.NoError(t, err)
+	require.Equal(t, "active", subscription.Status)
+	require.Equal(t, "I-0UE609H8E43P", subscription.GatewayID)
+	require.Empty(t, subscription.Schedule, "the example is a text where an object belongs, and is left out")
+	subscriptions, err := client.Subscriptions.Page(ctx, ghl.SubscriptionFilter{}, ghl.Cursor{})
+	require.NoError(t, err)
+	require.Empty(t, subscriptions.Unreadable)
+	require.Equal(t, "James Bond", subscriptions.Rows[0].Contact.Name)
+	require.Equal(t, "stripe", subscriptions.Rows[0].Provider)
+
+	fulfillments, err := client.Fulfillments.List(ctx, id)
+	require.NoError(t, err)
+	created, err := client.Fulfillments.Create(ctx, id, fullFulfillment)
+	require.NoError(t, err)
+	require.Equal(t, created, fulfillments[0])
+	require.Equal(t, "40012345678", created.Trackings[0].Number)
+	require.Equal(t, "6578278e879ad2646715ba9c", created.Items[0].PriceID)
+	require.Equal(t, domain.Number("199999"), created.Items[0].Price.Amount)
+
+	contact, made, err := client.Contacts.Upsert(ctx, fullContact)
+	require.NoError(t, err)
+	require.True(t, made)
+	require.Equal(t, "seD4PfOuKoVMLkEZqohJ", contact.ID)
+	note, err := client.Contacts.AddNote(ctx, id, fullNote)
+	require.NoError(t, err)
+	require.Equal(t, "HGPcayliwcdoUFzvbTok", note)
+
+	paid, err := client.Invoices.RecordPayment(ctx, id, fullInvoicePayment)
+	require.NoError(t, err)
+	require.Equal(t, domain.Number("999"), paid.AmountDue)
+	invoices, err := client.Invoices.Page(ctx, ghl.InvoiceFilter{}, ghl.Cursor{})
+	require.NoError(t, err)
+	require.Empty(t, invoices.Unreadable)
+	require.Equal(t, "19", invoices.Rows[0].Number)
+}
+
+func TestProductWebhookSamples(t *testing.T) {
+	for _, event := range []string{"ProductCreate", "ProductUpdate", "ProductDelete"} {
+		for _, sample := range samples(t, event) {
+			product, err := ghl.DecodeProduct(sample)
+			require.NoError(t, err, event)
+			require.NotEmpty(t, product.Name, event)
+			require.NotEmpty(t, product.LocationID, event)
+		}
+	}
+}
+
 // TestDocumentedFailuresAreErrors answers every operation with every status that the files document beside success.
 func TestDocumentedFailuresAreErrors(t *testing.T) {
 	folder := contracts(t)
-	for _, name := range []string{"payments.json", "contacts.json", "invoices.json"} {
+	for _, name := range files {
 		doc := published(t, folder, name)
 		for _, op := range ghl.Operations() {
 			item := doc.Paths.Value(op.Path)
@@ -362,8 +628,8 @@ func TestDocumentedFailuresAreErrors(t *testing.T) {
 					LocationID: "x", TokenSource: ghl.StaticToken("x"), Limiter: ghl.NewLimiterAt(0, 0), Transport: failing{code, string(body)},
 				})
 				require.NoError(t, err)
-				for method, call := range calls {
-					err := call(t.Context(), client)
+				for method, rows := range calls {
+					err := rows[0](t.Context(), client)
 					require.True(t, transport.IsStatus(err, code), "%s answered with %d", method, code)
 					require.NotEmpty(t, transport.AsError(err).Message, "the published body %s has words", body)
 				}
@@ -413,7 +679,7 @@ func requireSum(t *testing.T, order ghl.Order) {
 	t.Helper()
 	currency, err := domain.ParseCurrency(order.Currency)
 	require.NoError(t, err)
-	money := func(n domain.Number) domain.Money {
+	amount := func(n domain.Number) domain.Money {
 		m, err := domain.ParseMoney(n, currency)
 		require.NoError(t, err)
 		return m
@@ -425,17 +691,17 @@ func requireSum(t *testing.T, order ghl.Order) {
 		require.NotEmpty(t, item.Product.ID)
 		quantity, whole := item.Quantity.Int64()
 		require.True(t, whole)
-		line, err := money(item.Price.Amount).Times(quantity)
+		line, err := amount(item.Price.Amount).Times(quantity)
 		require.NoError(t, err)
 		sum, err = sum.Add(line)
 		require.NoError(t, err)
 	}
-	require.Equal(t, money(order.Summary.Subtotal), sum)
-	sum, err = domain.Sum(currency, sum, money(order.Summary.Tax), money(order.Summary.Shipping))
+	require.Equal(t, amount(order.Summary.Subtotal), sum)
+	sum, err = domain.Sum(currency, sum, amount(order.Summary.Tax), amount(order.Summary.Shipping))
 	require.NoError(t, err)
-	sum, err = sum.Sub(money(order.Summary.Discount))
+	sum, err = sum.Sub(amount(order.Summary.Discount))
 	require.NoError(t, err)
-	require.Equal(t, money(order.Amount), sum)
+	require.Equal(t, amount(order.Amount), sum)
 }
 
 func TestInvoiceWebhookSamples(t *testing.T) {
