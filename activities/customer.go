@@ -245,8 +245,12 @@ func ensureAccount(
 		}
 		return found.ID, nil
 	}
+	fields, err := conn.newAccount(ctx, in)
+	if err != nil {
+		return 0, err
+	}
 	*outcome = Created
-	return conn.Accounts.Create(ctx, conn.newAccount(in))
+	return conn.Accounts.Create(ctx, fields)
 }
 
 func ensureContact(
@@ -274,7 +278,7 @@ const (
 	cityLength    = 200
 )
 
-func (c *connection) newAccount(in BringCustomerInput) sage.AccountFields {
+func (c *connection) newAccount(ctx context.Context, in BringCustomerInput) (sage.AccountFields, error) {
 	p := in.Customer
 	name := p.Company
 	if name == "" {
@@ -289,10 +293,11 @@ func (c *connection) newAccount(in BringCustomerInput) sage.AccountFields {
 		Postcode: text(p.Postcode, phoneLength), BranchID: &c.tenant.branch, SalesRepID: &c.tenant.salesRep,
 		Extra: c.tenant.defaults(accountsResource),
 	}
-	if id, ok := c.tenant.country(p.Country); ok {
-		fields.CountryID = &id
+	country, known, err := c.Catalog.Country(ctx, p.Country)
+	if known {
+		fields.CountryID = &country
 	}
-	return fields
+	return fields, err
 }
 
 func (c *connection) newContact(in BringCustomerInput, account int64) sage.ContactFields {

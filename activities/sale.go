@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -101,7 +102,7 @@ func itemOf(item ghl.OrderItem, currency domain.Currency) (one domain.Item, know
 	if !item.Price.Amount.IsSet() {
 		return one, false, nil
 	}
-	one = domain.Item{PriceID: item.Price.ID, ProductID: item.Product.ID, Name: firstOf(item.Name, item.Product.Name, item.Price.Name)}
+	one = domain.Item{PriceID: item.Price.ID, ProductID: item.Product.ID, Name: cmp.Or(item.Name, item.Product.Name, item.Price.Name)}
 	of := currency
 	if item.Price.Currency != "" {
 		if of, err = domain.ParseCurrency(item.Price.Currency); err != nil {
@@ -157,7 +158,7 @@ func paymentOf(t ghl.Transaction) (domain.Payment, error) {
 
 func customerOf(contactID string, c ghl.Contact) domain.Customer {
 	customer := domain.Customer{
-		ContactID: firstOf(contactID, c.ID), FirstName: c.FirstName, LastName: c.LastName, Company: c.CompanyName,
+		ContactID: cmp.Or(contactID, c.ID), FirstName: c.FirstName, LastName: c.LastName, Company: c.CompanyName,
 		Email: c.Email, Phone: c.Phone, Address: c.Address, City: c.City, Region: c.State, Postcode: c.PostalCode,
 		Country: c.Country,
 	}
@@ -180,13 +181,4 @@ func completed(snapshot, now domain.Customer) domain.Customer {
 		}
 	}
 	return snapshot
-}
-
-func firstOf(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }

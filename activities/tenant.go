@@ -2,7 +2,7 @@ package activities
 
 import (
 	"context"
-	"strings"
+	"maps"
 
 	"github.com/tallystick/tallystick/clients/sage"
 	"github.com/tallystick/tallystick/domain"
@@ -24,7 +24,6 @@ type tenant struct {
 	schema           sage.Schema
 	settings         SageSettings
 	catalog          *sage.Catalog
-	countries        []sage.Country
 }
 
 // resolve learns what the settings leave open from the tenant's value lists, which the client keeps for a while.
@@ -55,9 +54,6 @@ func resolve(ctx context.Context, client *sage.Client, s SageSettings) (tenant, 
 			return t, err
 		}
 	}
-	if t.countries, err = catalog.Countries(ctx); err != nil {
-		return t, err
-	}
 	t.schema, err = catalog.OrderSchema(ctx)
 	return t, err
 }
@@ -66,26 +62,9 @@ func (t tenant) currency(ctx context.Context, currency domain.Currency) (int64, 
 	return t.catalog.Currency(ctx, string(currency))
 }
 
-func (t tenant) country(iso2 string) (int64, bool) {
-	for _, c := range t.countries {
-		if iso2 != "" && strings.EqualFold(c.ISO2, iso2) {
-			return c.ID, true
-		}
-	}
-	return 0, false
-}
-
 // defaults are the extra fields that the tenant demands on new records of a resource.
 func (t tenant) defaults(resource string) sage.ExtraFields {
-	set := t.settings.Defaults[resource]
-	if len(set) == 0 {
-		return nil
-	}
-	fields := make(sage.ExtraFields, len(set))
-	for name, value := range set {
-		fields[name] = value
-	}
-	return fields
+	return maps.Clone(sage.ExtraFields(t.settings.Defaults[resource]))
 }
 
 // field gives the tenant's extra field for a fact, and whether it has one.
