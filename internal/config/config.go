@@ -23,7 +23,8 @@ const (
 )
 
 // Config is everything that can be set. The tag envconfig names the variable, default what it is when unset or empty,
-// desc what it means, needed the roles that cannot do without it.
+// desc what it means, needed the roles that cannot do without it; with when, only if that other variable is set, with
+// unless, only if it is not. own marks what a connection may have of its own, see LoadSettings.
 //
 // A field of type secret.Text, and every other type with a String that tells less than the value, is safe to print.
 type Config struct {
@@ -54,7 +55,8 @@ type Secrets struct {
 
 // HTTP says where the processes listen.
 type HTTP struct {
-	Listen       Address  `envconfig:"LISTEN_ADDRESS" default:"127.0.0.1:8088" desc:"The starter's front door, for webhooks."`
+	Listen       Address  `envconfig:"LISTEN_ADDRESS" default:"127.0.0.1:8088" desc:"The starter's front door, for webhooks and for connecting locations."`
+	Public       BaseURL  `envconfig:"PUBLIC_URL" needed:"serve" when:"GHL_CLIENT_ID" unless:"GHL_REDIRECT_URL" desc:"Address under which the front door is reached from outside, such as https://tally.example.com: HighLevel sends webhooks and browsers there."`
 	Metrics      Address  `envconfig:"METRICS_ADDRESS" default:"127.0.0.1:9090" desc:"Prometheus metrics at /metrics, or off. The starter's own default is 127.0.0.1:9091, so that both may run on one machine."`
 	CodecOrigins []string `envconfig:"CODEC_ORIGINS" default:"http://127.0.0.1:8233,http://localhost:8233" desc:"Addresses of the Temporal web UI that may ask the starter to decrypt payloads for display."`
 }
@@ -62,36 +64,42 @@ type HTTP struct {
 // GHL is how HighLevel is reached.
 type GHL struct {
 	BaseURL              BaseURL     `envconfig:"GHL_BASE_URL" default:"https://services.leadconnectorhq.com" desc:"HighLevel's API."`
-	LocationID           string      `envconfig:"GHL_LOCATION_ID" needed:"worker,serve,check" desc:"The location (sub-account) whose orders are brought into Sage."`
-	PrivateToken         secret.Text `envconfig:"GHL_PRIVATE_TOKEN" needed:"worker,check" desc:"Private integration token of that location, with the scopes to read orders, transactions, invoices and contacts."`
+	LocationID           string      `envconfig:"GHL_LOCATION_ID" needed:"worker,serve,check" unless:"GHL_CLIENT_ID" desc:"The location (sub-account) whose orders are brought into Sage. More are connected with starter connect."`
+	PrivateToken         secret.Text `envconfig:"GHL_PRIVATE_TOKEN" own:"true" needed:"worker,check" unless:"GHL_CLIENT_ID" desc:"Private integration token of that location, with the scopes to read orders, transactions, invoices and contacts."`
+	ClientID             string      `envconfig:"GHL_CLIENT_ID" desc:"Client id of your app in HighLevel's marketplace: connects any number of locations by click, and brings their webhooks."`
+	ClientSecret         secret.Text `envconfig:"GHL_CLIENT_SECRET" needed:"worker,serve,check" when:"GHL_CLIENT_ID" desc:"Client secret of the app."`
+	AuthorizeURL         LinkURL     `envconfig:"GHL_AUTHORIZE_URL" default:"https://marketplace.gohighlevel.com/v2/oauth/chooselocation" desc:"Where a user chooses the location to connect. Copy the installation link from the app's Auth page; what it says of client, scopes and redirect is replaced. White-label agencies have marketplace.leadconnectorhq.com."`
+	TokenURL             LinkURL     `envconfig:"GHL_TOKEN_URL" desc:"Where tokens are had; unset is /oauth/token of GHL_BASE_URL."`
+	RedirectURL          LinkURL     `envconfig:"GHL_REDIRECT_URL" desc:"Where HighLevel sends the user back to, as set in the app; unset is /oauth/ghl/callback of PUBLIC_URL."`
+	Scopes               Scopes      `envconfig:"GHL_SCOPES" desc:"Scopes to ask for, separated by blanks or commas; each must be ticked in the app, or HighLevel refuses the installation. Unset asks for those that starter check explains."`
 	WebhookPublicKeys    PublicKeys  `envconfig:"GHL_WEBHOOK_PUBLIC_KEYS" default:"-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg=\\n-----END PUBLIC KEY-----" desc:"Ed25519 keys that webhooks are signed with, as PEM; several one after the other while HighLevel rotates. Line breaks may be written as \\n. The default is the key HighLevel publishes."`
-	RequestsPer10Seconds int         `envconfig:"GHL_REQUESTS_PER_10_SECONDS" default:"90" desc:"Calls per location in 10 seconds of one worker process: with several, give each its share. HighLevel allows 100."`
+	RequestsPer10Seconds int         `envconfig:"GHL_REQUESTS_PER_10_SECONDS" default:"95" desc:"Calls per location in 10 seconds of all workers together. HighLevel allows 100."`
 }
 
 // Sage is how Sage is reached and what its tenant calls things.
 type Sage struct {
-	BaseURL           BaseURL           `envconfig:"SAGE_BASE_URL" default:"https://api.forcemanager.com/api/v4" desc:"Sage's API."`
-	PublicKey         secret.Text       `envconfig:"SAGE_PUBLIC_KEY" needed:"worker,check" desc:"Public key of the API user."`
-	PrivateKey        secret.Text       `envconfig:"SAGE_PRIVATE_KEY" needed:"worker,check" desc:"Private key of the API user."`
-	RequestsPerSecond float64           `envconfig:"SAGE_REQUESTS_PER_SECOND" default:"3" desc:"Calls per second of one worker process, decimals allowed: with several, give each its share. Sage allows 4 or 13, depending on the plan."`
-	BranchID          int64             `envconfig:"SAGE_BRANCH_ID" desc:"Branch of new records. Needed only where the tenant has several; starter check lists them."`
-	SalesRepID        int64             `envconfig:"SAGE_SALES_REP_ID" desc:"User who owns new records. Needed only where there is more than one choice."`
-	StatusOpen        int64             `envconfig:"SAGE_ORDER_STATUS_OPEN" desc:"Status of an order that is not fully paid. Needed only where there is more than one choice."`
-	StatusWon         int64             `envconfig:"SAGE_ORDER_STATUS_WON" desc:"Status of a paid order. Needed only where there is more than one choice."`
-	StatusRefunded    int64             `envconfig:"SAGE_ORDER_STATUS_REFUNDED" desc:"Status of a fully refunded order. Unset leaves the status as it is."`
-	TaxProductID      int64             `envconfig:"SAGE_TAX_PRODUCT_ID" desc:"Product of the lines that carry tax. Unset makes one."`
-	ShippingProductID int64             `envconfig:"SAGE_SHIPPING_PRODUCT_ID" desc:"Product of the lines that carry shipping. Unset makes one."`
-	ExtraFieldPrefix  string            `envconfig:"SAGE_EXTRA_FIELD_PREFIX" default:"Z_" desc:"What the names of the extra fields on sales orders begin with."`
-	ExtraFields       map[string]string `envconfig:"SAGE_EXTRA_FIELDS" desc:"Extra fields with names of their own: PaymentStatus:Z_Paid,PaidAt:Z_When. The names before the colon are those of the documentation, without prefix."`
-	DefaultFields     DefaultFields     `envconfig:"SAGE_DEFAULT_FIELDS" desc:"Fields that the tenant demands on new records, as JSON by resource (accounts, contacts, products, salesorders): {\"accounts\":{\"Z_Region\":\"EU\"}}."`
-	SettleDelay       time.Duration     `envconfig:"SAGE_SETTLE_DELAY" default:"5s" desc:"How long a write whose outcome is unknown is given before it is looked for."`
+	BaseURL           BaseURL           `envconfig:"SAGE_BASE_URL" own:"true" default:"https://api.forcemanager.com/api/v4" desc:"Sage's API."`
+	PublicKey         secret.Text       `envconfig:"SAGE_PUBLIC_KEY" own:"true" needed:"worker,check" unless:"GHL_CLIENT_ID" desc:"Public key of the API user."`
+	PrivateKey        secret.Text       `envconfig:"SAGE_PRIVATE_KEY" own:"true" needed:"worker,check" unless:"GHL_CLIENT_ID" desc:"Private key of the API user."`
+	RequestsPerSecond float64           `envconfig:"SAGE_REQUESTS_PER_SECOND" own:"true" default:"3" desc:"Calls per second and tenant of all workers together, decimals allowed. Sage allows 4 or 13, depending on the plan."`
+	BranchID          int64             `envconfig:"SAGE_BRANCH_ID" own:"true" desc:"Branch of new records. Needed only where the tenant has several; starter check lists them."`
+	SalesRepID        int64             `envconfig:"SAGE_SALES_REP_ID" own:"true" desc:"User who owns new records. Needed only where there is more than one choice."`
+	StatusOpen        int64             `envconfig:"SAGE_ORDER_STATUS_OPEN" own:"true" desc:"Status of an order that is not fully paid. Needed only where there is more than one choice."`
+	StatusWon         int64             `envconfig:"SAGE_ORDER_STATUS_WON" own:"true" desc:"Status of a paid order. Needed only where there is more than one choice."`
+	StatusRefunded    int64             `envconfig:"SAGE_ORDER_STATUS_REFUNDED" own:"true" desc:"Status of a fully refunded order. Unset leaves the status as it is."`
+	TaxProductID      int64             `envconfig:"SAGE_TAX_PRODUCT_ID" own:"true" desc:"Product of the lines that carry tax. Unset makes one."`
+	ShippingProductID int64             `envconfig:"SAGE_SHIPPING_PRODUCT_ID" own:"true" desc:"Product of the lines that carry shipping. Unset makes one."`
+	ExtraFieldPrefix  string            `envconfig:"SAGE_EXTRA_FIELD_PREFIX" own:"true" default:"Z_" desc:"What the names of the extra fields on sales orders begin with."`
+	ExtraFields       map[string]string `envconfig:"SAGE_EXTRA_FIELDS" own:"true" desc:"Extra fields with names of their own: PaymentStatus:Z_Paid,PaidAt:Z_When. The names before the colon are those of the documentation, without prefix."`
+	DefaultFields     DefaultFields     `envconfig:"SAGE_DEFAULT_FIELDS" own:"true" desc:"Fields that the tenant demands on new records, as JSON by resource (accounts, contacts, products, salesorders): {\"accounts\":{\"Z_Region\":\"EU\"}}."`
+	SettleDelay       time.Duration     `envconfig:"SAGE_SETTLE_DELAY" own:"true" default:"5s" desc:"How long a write whose outcome is unknown is given before it is looked for."`
 }
 
 // Orders says how orders are treated where more than one way is right.
 type Orders struct {
-	MatchOpenWithin time.Duration `envconfig:"MATCH_OPEN_ORDERS_WITHIN" default:"0s" desc:"Adopt the one open order that people made for the same account, currency and total within so long of the sale. 0s never does."`
-	AdoptedLines    AdoptedLines  `envconfig:"ADOPTED_LINES" default:"keep" desc:"The lines of an adopted order: keep leaves those that people made, replace puts those of the sale in their place."`
-	TestOrders      TestOrders    `envconfig:"TEST_ORDERS" default:"drop" desc:"Orders of HighLevel's test mode: drop leaves them out; only brings in nothing else, for a rehearsal with a Sage tenant of its own."`
+	MatchOpenWithin time.Duration `envconfig:"MATCH_OPEN_ORDERS_WITHIN" own:"true" default:"0s" desc:"Adopt the one open order that people made for the same account, currency and total within so long of the sale. 0s never does."`
+	AdoptedLines    AdoptedLines  `envconfig:"ADOPTED_LINES" own:"true" default:"keep" desc:"The lines of an adopted order: keep leaves those that people made, replace puts those of the sale in their place."`
+	TestOrders      TestOrders    `envconfig:"TEST_ORDERS" own:"true" default:"drop" desc:"Orders of HighLevel's test mode: drop leaves them out; only brings in nothing else, for a rehearsal with a Sage tenant of its own."`
 	ReadOnly        bool          `envconfig:"READ_ONLY" default:"false" desc:"Plan and show every write to a vendor, and send none."`
 }
 
@@ -118,6 +126,30 @@ type Process struct {
 type Watching struct {
 	LogLevel  slog.Level `envconfig:"LOG_LEVEL" default:"info" desc:"How much is logged: debug, info, warn or error. debug shows each call to a vendor."`
 	LogFormat LogFormat  `envconfig:"LOG_FORMAT" default:"text" desc:"How log lines look: text or json."`
+	// The address of an incoming webhook is its only credential.
+	NotifyWebhookURL WebhookURL `envconfig:"NOTIFY_WEBHOOK_URL" desc:"Incoming webhook, as Slack and others have them, that the operator is told by when somebody must act. Unset leaves it to the log."`
+}
+
+// OAuthEnabled tells whether locations can be connected through an app of HighLevel's marketplace.
+func (g GHL) OAuthEnabled() bool { return g.ClientID != "" }
+
+// TokenEndpoint is where tokens are had.
+func (g GHL) TokenEndpoint() string {
+	if g.TokenURL != "" {
+		return string(g.TokenURL)
+	}
+	return string(g.BaseURL) + "/oauth/token"
+}
+
+// OAuthRedirect is where HighLevel sends a user back to; empty if neither variable that tells is set.
+func (c Config) OAuthRedirect() string {
+	switch {
+	case c.GHL.RedirectURL != "":
+		return string(c.GHL.RedirectURL)
+	case c.HTTP.Public != "":
+		return string(c.HTTP.Public) + "/oauth/ghl/callback"
+	}
+	return ""
 }
 
 // AdminOverHTTP tells whether the parts of the front door that show or change data may be served: with a token, or on

@@ -62,7 +62,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, config.Address("127.0.0.1:8088"), c.HTTP.Listen)
 	require.Equal(t, config.BaseURL("https://services.leadconnectorhq.com"), c.GHL.BaseURL)
 	require.Len(t, c.GHL.WebhookPublicKeys, 1)
-	require.Equal(t, 90, c.GHL.RequestsPer10Seconds)
+	require.Equal(t, 95, c.GHL.RequestsPer10Seconds)
 	require.InDelta(t, 3, c.Sage.RequestsPerSecond, 0)
 	require.Equal(t, "Z_", c.Sage.ExtraFieldPrefix)
 	require.Equal(t, 5*time.Second, c.Sage.SettleDelay)
@@ -145,6 +145,13 @@ func TestFaults(t *testing.T) {
 		{"GHL_BASE_URL", "http://services.example", "in the clear"},
 		{"GHL_BASE_URL", "https://user:" + marker + "@services.example", "no user"},
 		{"GHL_LOCATION_ID", "https://app.example/location/x", "no location id"},
+		{"GHL_AUTHORIZE_URL", "http://marketplace.example/v2/oauth/chooselocation", "in the clear"},
+		{"GHL_TOKEN_URL", "https://services.example/oauth/token#x", "number sign"},
+		{"GHL_REDIRECT_URL", "tally.example/oauth", "https://"},
+		{"GHL_SCOPES", "payments/orders.readonly <script>", "names of scopes"},
+		{"GHL_CLIENT_SECRET", marker, "belongs to an app"},
+		{"PUBLIC_URL", "https://tally.example/?x=1", "question mark"},
+		{"NOTIFY_WEBHOOK_URL", "hooks.example/" + marker, "https://"},
 		{"GHL_WEBHOOK_PUBLIC_KEYS", "MCowBQYDK2Vw", "PEM"},
 		{"GHL_WEBHOOK_PUBLIC_KEYS", rsa, "no Ed25519 key"},
 		{"GHL_WEBHOOK_PUBLIC_KEYS", publicKey(t) + "and more", "PEM only"},
@@ -184,7 +191,9 @@ func TestFaults(t *testing.T) {
 			var faults config.Faults
 			require.ErrorAs(t, err, &faults)
 			require.Len(t, faults, 1, "%v", err)
-			require.Equal(t, c.variable, faults[0].Variable)
+			if c.variable != "GHL_CLIENT_SECRET" { // what is missing beside it is told
+				require.Equal(t, c.variable, faults[0].Variable)
+			}
 			require.Contains(t, faults[0].Problem, c.says)
 			require.NotContains(t, err.Error(), "hunter2")
 		})
@@ -311,4 +320,60 @@ func TestDocumentationIsCurrent(t *testing.T) {
 	written, err := os.ReadFile("../../docs/configuration.md")
 	require.NoError(t, err)
 	require.Equal(t, config.Markdown(), string(written), "run: go generate ./internal/config")
+}
+
+func TestAnAppConnectsWithoutALocationOfTheEnvironment(t *testing.T) {
+	app := map[string]string{"SECRET_KEYS": "k1:" + ringKey, "GHL_CLIENT_ID": "app-1"}
+	environment(t, app)
+	_, err := config.Load(config.Serve)
+	require.ErrorContains(t, err, "GHL_CLIENT_SECRET")
+	require.ErrorContains(t, err, "PUBLIC_URL")
+	require.NotContains(t, err.Error(), "GHL_LOCATION_ID")
+
+	environment(t, app, map[string]string{
+		"GHL_CLIENT_SECRET": marker, "PUBLIC_URL": "https://tally.example/", "NOTIFY_WEBHOOK_URL": "https://hooks.example/" + marker,
+		"GHL_SCOPES": "payments/orders.readonly, contacts.readonly\n products.write",
+	})
+	c, err := config.Load(config.Serve)
+	require.NoError(t, err)
+	require.True(t, c.GHL.OAuthEnabled())
+	require.Equal(t, "https://tally.example/oauth/ghl/callback", c.OAuthRedirect())
+	require.Equal(t, "https://services.leadconnectorhq.com/oauth/token", c.GHL.TokenEndpoint())
+	require.Equal(t, config.Scopes{"payments/orders.readonly", "contacts.readonly", "products.write"}, c.GHL.Scopes)
+	require.NotContains(t, c.String(), marker)
+
+	t.Setenv("PUBLIC_URL", "")
+	t.Setenv("GHL_REDIRECT_URL", "https://other.example/back?x=1")
+	t.Setenv("GHL_TOKEN_URL", "https://tokens.example/t")
+	c, err = config.Load(config.Serve)
+	require.NoError(t, err)
+	require.Equal(t, "https://other.example/back?x=1", c.OAuthRedirect())
+	require.Equal(t, "https://tokens.example/t", c.GHL.TokenEndpoint())
+}
+
+func TestSettingsOfAConnectionAreReadFromAFile(t *testing.T) {
+	environment(t, complete, map[string]string{"SAGE_BRANCH_ID": "9"})
+	s, err := config.LoadSettings(strings.NewReader("# of the second shop\nexport SAGE_PUBLIC_KEY=\"" + marker + "\"\n" +
+		"SAGE_PRIVATE_KEY=" + marker + "\nSAGE_EXTRA_FIELDS=PaidAt:Z_When\nGHL_PRIVATE_TOKEN=" + marker + "\n"))
+	require.NoError(t, err)
+	require.Equal(t, marker, s.Sage.PrivateKey.Reveal())
+	require.Equal(t, marker, s.GHL.PrivateToken.Reveal())
+	require.Equal(t, map[string]string{"PaidAt": "Z_When"}, s.Sage.ExtraFields)
+	require.Zero(t, s.Sage.BranchID, "the environment's branch is another tenant's")
+	require.EqualValues(t, "https://api.forcemanager.com/api/v4", s.Sage.BaseURL, "defaults hold")
+	require.Equal(t, "9", os.Getenv("SAGE_BRANCH_ID"), "the environment is as it was")
+
+	_, err = config.LoadSettings(strings.NewReader("SAGE_PUBLIC_KEY=" + marker + "\nSAGE_BRANCH_ID=x\nDATABASE_URL=" + marker + "\nREAD_ONLY=true"))
+	var faults config.Faults
+	require.ErrorAs(t, err, &faults)
+	var named []string
+	for _, f := range faults {
+		named = append(named, f.Variable)
+	}
+	require.Equal(t, []string{"DATABASE_URL", "READ_ONLY", "SAGE_BRANCH_ID", "SAGE_PRIVATE_KEY"}, named)
+	require.NotContains(t, err.Error(), marker)
+
+	_, err = config.LoadSettings(strings.NewReader("what " + marker))
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), marker)
 }

@@ -44,7 +44,7 @@ func Load(role Role) (Config, error) {
 	for _, v := range variables(&c) {
 		if err := v.read(); err != nil {
 			faults = append(faults, Fault{v.Name, v.problem(err)})
-		} else if slices.Contains(v.Needed, string(role)) && v.value.IsZero() {
+		} else if v.neededBy(role) && v.value.IsZero() {
 			faults = append(faults, Fault{v.Name, "is not set: " + v.Description})
 		}
 	}
@@ -72,8 +72,12 @@ func Load(role Role) (Config, error) {
 // Variable is an entry of the documentation.
 type Variable struct {
 	Group, Name, Default, Description string
-	// Needed are the roles that cannot do without it.
-	Needed []string
+	// Needed are the roles that cannot do without it; with When, only if that variable is set, with Unless, only if that
+	// one is not.
+	Needed       []string
+	When, Unless string
+	// Own says that a connection may have a value of its own.
+	Own bool
 
 	field reflect.StructField
 	value reflect.Value
@@ -91,7 +95,8 @@ func variables(c *Config) []Variable {
 		for field, value := range value.Fields() {
 			v := Variable{
 				Group: group.Tag.Get("title"), Name: field.Tag.Get("envconfig"), Default: field.Tag.Get("default"),
-				Description: field.Tag.Get("desc"), field: field, value: value,
+				Description: field.Tag.Get("desc"), When: field.Tag.Get("when"), Unless: field.Tag.Get("unless"),
+				Own: field.Tag.Get("own") != "", field: field, value: value,
 			}
 			if needed := field.Tag.Get("needed"); needed != "" {
 				v.Needed = strings.Split(needed, ",")
@@ -101,6 +106,12 @@ func variables(c *Config) []Variable {
 	}
 	return list
 }
+
+func (v Variable) neededBy(role Role) bool {
+	return slices.Contains(v.Needed, string(role)) && (v.When == "" || isSet(v.When)) && (v.Unless == "" || !isSet(v.Unless))
+}
+
+func isSet(name string) bool { return strings.TrimSpace(os.Getenv(name)) != "" }
 
 // read lets envconfig process the one field, in a struct of its own: over the whole struct it would stop at the first
 // fault.

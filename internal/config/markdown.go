@@ -52,10 +52,23 @@ func Markdown() string {
 			group = v.Group
 			fmt.Fprintf(&b, "\n## %s\n\n| variable | default | needed by | meaning |\n| --- | --- | --- | --- |\n", group)
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", v.Name, shownDefault(v), strings.Join(v.Needed, ", "), cell(v.Description))
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", v.Name, shownDefault(v), neededBy(v), cell(v.Description))
 	}
 	b.WriteString(docTail)
 	return b.String()
+}
+
+func neededBy(v Variable) string {
+	text := strings.Join(v.Needed, ", ")
+	if v.When != "" {
+		text += " if `" + v.When + "` is set"
+	}
+	if v.When != "" && v.Unless != "" {
+		text += " and `" + v.Unless + "` is not"
+	} else if v.Unless != "" {
+		text += " unless `" + v.Unless + "` is set"
+	}
+	return text
 }
 
 func shownDefault(v Variable) string {

@@ -11,9 +11,11 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/tallystick/tallystick/internal/secret"
 )
@@ -135,6 +137,56 @@ func (b *BaseURL) Decode(value string) error {
 	*b = BaseURL(strings.TrimRight(value, "/"))
 	return nil
 }
+
+// LinkURL is an https address that may have a query, which is kept.
+type LinkURL string
+
+// Decode implements envconfig.Decoder.
+func (l *LinkURL) Decode(value string) error {
+	bare, _, _ := strings.Cut(value, "?")
+	var base BaseURL
+	if err := base.Decode(bare); err != nil {
+		return err
+	}
+	if u, err := url.Parse(value); err != nil || u.Fragment != "" {
+		return errors.New("is no address that can be read")
+	}
+	*l = LinkURL(value)
+	return nil
+}
+
+// WebhookURL is an address that is a secret, because whoever knows it may post there.
+type WebhookURL struct{ secret.Text }
+
+// Decode implements envconfig.Decoder.
+func (w *WebhookURL) Decode(value string) error {
+	var link LinkURL
+	if err := link.Decode(value); err != nil {
+		return err
+	}
+	w.Text = secret.Text(link)
+	return nil
+}
+
+// Scopes are the OAuth scopes to ask for.
+type Scopes []string
+
+var scopeName = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
+
+// Decode implements envconfig.Decoder.
+func (s *Scopes) Decode(value string) error {
+	names := strings.FieldsFunc(value, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+	for _, name := range names {
+		if !scopeName.MatchString(name) {
+			return errors.New("must be names of scopes such as payments/orders.readonly")
+		}
+	}
+	*s = names
+	return nil
+}
+
+// String is the form in which the app's page shows them.
+func (s Scopes) String() string { return strings.Join(s, " ") }
 
 // PublicKeys are the keys of which any may have signed a webhook.
 type PublicKeys []ed25519.PublicKey

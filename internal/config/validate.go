@@ -55,6 +55,8 @@ func (c Config) validateAccess(check checker) {
 	check(c.HTTP.Metrics == "" || c.HTTP.Metrics != c.HTTP.Listen, "METRICS_ADDRESS", "must differ from LISTEN_ADDRESS")
 	check(c.GHL.LocationID == "" || locationID.MatchString(c.GHL.LocationID), "GHL_LOCATION_ID",
 		"is no location id: it stands in the address of the location's pages, behind /location/")
+	check(c.GHL.PrivateToken == "" || c.GHL.LocationID != "", "GHL_LOCATION_ID", "is not set, and GHL_PRIVATE_TOKEN belongs to a location")
+	check(c.GHL.ClientSecret == "" || c.GHL.ClientID != "", "GHL_CLIENT_ID", "is not set, and GHL_CLIENT_SECRET belongs to an app")
 	// Another server in HighLevel's place, such as a simulator, has a limit of its own or none.
 	tooMany := c.GHL.RequestsPer10Seconds > ghlLimit && c.GHL.BaseURL == highLevel
 	check(c.GHL.RequestsPer10Seconds >= 1 && !tooMany, "GHL_REQUESTS_PER_10_SECONDS",
