@@ -18,8 +18,8 @@ import (
 	"github.com/tallystick/tallystick/internal/config"
 	"github.com/tallystick/tallystick/internal/secret"
 	"github.com/tallystick/tallystick/starter/preflight"
-	"github.com/tallystick/tallystick/starter/schedules"
 	"github.com/tallystick/tallystick/workflows"
+	"github.com/tallystick/tallystick/workflows/schedules"
 )
 
 func checkCommand(a *app) *cobra.Command {

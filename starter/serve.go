@@ -19,10 +19,10 @@ import (
 	"github.com/tallystick/tallystick/internal/observe"
 	"github.com/tallystick/tallystick/internal/secret"
 	"github.com/tallystick/tallystick/internal/store"
-	"github.com/tallystick/tallystick/starter/schedules"
 	"github.com/tallystick/tallystick/starter/server"
 	"github.com/tallystick/tallystick/starter/webhook"
 	"github.com/tallystick/tallystick/workflows"
+	"github.com/tallystick/tallystick/workflows/schedules"
 )
 
 func serveCommand(a *app) *cobra.Command {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/tallystick/tallystick/internal/config"
 	"github.com/tallystick/tallystick/internal/store"
-	"github.com/tallystick/tallystick/starter/schedules"
+	"github.com/tallystick/tallystick/workflows/schedules"
 )
 
 // scheduler is a command line about schedules.

@@ -30,8 +30,8 @@ import (
 	"github.com/tallystick/tallystick/internal/store"
 	"github.com/tallystick/tallystick/sandbox/devserver"
 	"github.com/tallystick/tallystick/sandbox/devserver/devservertest"
-	"github.com/tallystick/tallystick/starter/schedules"
 	"github.com/tallystick/tallystick/workflows"
+	"github.com/tallystick/tallystick/workflows/schedules"
 )
 
 // connect dials as the commands do.
