@@ -15,7 +15,7 @@ import (
 // GHL are the steps that read from HighLevel.
 type GHL struct {
 	// Client gives the client of a location.
-	Client func(location string) (*ghl.Client, error)
+	Client func(ctx context.Context, location string) (*ghl.Client, error)
 	Store  *store.Store
 	Look   Looker
 	// OnlyTest brings orders of HighLevel's test mode and nothing else, for a rehearsal with a tenant of its own. Test
@@ -51,7 +51,7 @@ func (g *GHL) ReadOrder(ctx context.Context, in ReadOrderInput) (OrderReading, e
 
 func (g *GHL) readOrder(ctx context.Context, in ReadOrderInput) (OrderReading, error) {
 	var reading OrderReading
-	client, err := g.Client(in.Location)
+	client, err := g.Client(ctx, in.Location)
 	if err != nil {
 		return reading, err
 	}
@@ -183,7 +183,7 @@ func (g *GHL) LookAtOrdersOfInvoice(ctx context.Context, in InvoiceInput) ([]str
 }
 
 func (g *GHL) lookAtOrdersOfInvoice(ctx context.Context, in InvoiceInput) ([]string, error) {
-	client, err := g.Client(in.Location)
+	client, err := g.Client(ctx, in.Location)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 // Sage are the steps that write to Sage Sales Management.
 type Sage struct {
 	// Client gives the client of the tenant that belongs to a location, and how that tenant is set up.
-	Client func(location string) (*sage.Client, SageSettings, error)
+	Client func(ctx context.Context, location string) (*sage.Client, SageSettings, error)
 	Store  *store.Store
 }
 
@@ -49,7 +49,7 @@ type connection struct {
 }
 
 func (a *Sage) connect(ctx context.Context, location string) (*connection, error) {
-	client, settings, err := a.Client(location)
+	client, settings, err := a.Client(ctx, location)
 	if err != nil {
 		return nil, err
 	}

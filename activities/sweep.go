@@ -49,7 +49,7 @@ func (g *GHL) Sweep(ctx context.Context, in SweepInput) (SweepPage, error) {
 }
 
 func (g *GHL) sweep(ctx context.Context, in SweepInput) (SweepPage, error) {
-	client, err := g.Client(in.Location)
+	client, err := g.Client(ctx, in.Location)
 	if err != nil {
 		return SweepPage{}, err
 	}

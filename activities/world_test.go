@@ -126,10 +126,12 @@ func (w *world) connect() {
 	})
 	require.NoError(w.t, err)
 	w.read = &activities.GHL{
-		Client: func(string) (*ghl.Client, error) { return from, nil }, Store: w.store, Look: w.looks,
+		Client: func(context.Context, string) (*ghl.Client, error) { return from, nil }, Store: w.store, Look: w.looks,
 	}
 	w.write = &activities.Sage{
-		Client: func(string) (*sage.Client, activities.SageSettings, error) { return into, w.settings, nil }, Store: w.store,
+		Client: func(context.Context, string) (*sage.Client, activities.SageSettings, error) {
+			return into, w.settings, nil
+		}, Store: w.store,
 	}
 	w.ledger = &activities.Ledger{Store: w.store, Look: w.looks, Overlap: time.Hour, RefundWindow: 24 * time.Hour}
 }
@@ -256,7 +258,7 @@ func (w *world) pay(order string, amount domain.Money) ghlbox.Transaction {
 // twin is what a create leaves that landed long after it was given up: a second order of the same identity, by us.
 func (w *world) twin(of sagebox.Order) {
 	w.t.Helper()
-	client, _, err := w.write.Client("")
+	client, _, err := w.write.Client(w.t.Context(), "")
 	require.NoError(w.t, err)
 	ext, reference := of.Text("extId"), of.Text("reference")
 	branch, rep, status := of.Int("branchId"), of.Int("salesRepId"), w.sage.Find("salesorderStatuses", "Open")

@@ -6,6 +6,7 @@
 package connections
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -81,7 +82,7 @@ func (d *Directory) Locations() []string { return []string{d.location} }
 func (d *Directory) Connected(location string) bool { return location == d.location }
 
 // GHL is the HighLevel client of a location.
-func (d *Directory) GHL(location string) (*ghl.Client, error) {
+func (d *Directory) GHL(_ context.Context, location string) (*ghl.Client, error) {
 	if !d.Connected(location) {
 		return nil, notConnected(location)
 	}
@@ -89,7 +90,7 @@ func (d *Directory) GHL(location string) (*ghl.Client, error) {
 }
 
 // Sage is the client of the tenant that belongs to a location, and how it is set up.
-func (d *Directory) Sage(location string) (*sage.Client, activities.SageSettings, error) {
+func (d *Directory) Sage(_ context.Context, location string) (*sage.Client, activities.SageSettings, error) {
 	if !d.Connected(location) {
 		return nil, activities.SageSettings{}, notConnected(location)
 	}

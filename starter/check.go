@@ -53,10 +53,10 @@ func (a *app) check(ctx context.Context, out format, createFields, dryRun bool) 
 		if err != nil {
 			return err
 		}
-		if subject.GHL, err = directory.GHL(subject.Config.GHL.LocationID); err != nil {
+		if subject.GHL, err = directory.GHL(ctx, subject.Config.GHL.LocationID); err != nil {
 			return err
 		}
-		if subject.Sage, _, err = directory.Sage(subject.Config.GHL.LocationID); err != nil {
+		if subject.Sage, _, err = directory.Sage(ctx, subject.Config.GHL.LocationID); err != nil {
 			return err
 		}
 		subject.Temporal = func(ctx context.Context) []preflight.Finding { return a.checkTemporal(ctx, subject.Config) }

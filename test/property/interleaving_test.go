@@ -161,8 +161,8 @@ func (s *system) restart() error {
 	}
 	settings := activities.SageSettings{SalesRepID: s.sage.APIUser(), FieldPrefix: sage.ExtraPrefix}
 	s.live.Store(&process{
-		read: &activities.GHL{Client: func(string) (*ghl.Client, error) { return from, nil }, Store: s.store},
-		write: &activities.Sage{Store: s.store, Client: func(string) (*sage.Client, activities.SageSettings, error) {
+		read: &activities.GHL{Client: func(context.Context, string) (*ghl.Client, error) { return from, nil }, Store: s.store},
+		write: &activities.Sage{Store: s.store, Client: func(context.Context, string) (*sage.Client, activities.SageSettings, error) {
 			return into, settings, nil
 		}},
 		ledger: &activities.Ledger{Store: s.store},
