@@ -3,12 +3,16 @@ package secret
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -21,6 +25,9 @@ var ErrOpen = errors.New("the sealed value does not open: it is damaged or belon
 
 // ErrUnknownKey says that a value was sealed with a key that the ring lacks.
 var ErrUnknownKey = errors.New("the key is not in SECRET_KEYS: put the retired key back behind the current one")
+
+// errNoKey says that a key to be worked on is not there.
+var errNoKey = errors.New("it is not in SECRET_KEYS")
 
 // Ring is a set of keys with ids. The first key seals; every key opens what it has sealed. A Ring shows nothing of its
 // keys when printed or logged, and may be used by any number of goroutines.
@@ -123,6 +130,48 @@ func (r *Ring) Reveal() string {
 // CurrentID is the id of the key that seals.
 func (r *Ring) CurrentID() string { return r.current }
 
+// IDs are the ids of the keys, the one that seals first.
+func (r *Ring) IDs() []string { return slices.Clone(r.order) }
+
+// Has tells whether the ring has a key of this id.
+func (r *Ring) Has(id string) bool {
+	_, found := r.keys[id]
+	return found
+}
+
+// checkPurpose is what Check authenticates. To change it would make every known key look like another.
+const checkPurpose = "tallystick key check v1"
+
+// checkSize is the length of a check in bytes: enough that two keys never share one by chance.
+const checkSize = 12
+
+// Check is a short text by which two keys of one id can be told apart and that tells nothing of the key. It is empty
+// for an id that the ring lacks.
+func (r *Ring) Check(id string) string {
+	key, found := r.keys[id]
+	if !found {
+		return ""
+	}
+	mac := hmac.New(sha256.New, key.key)
+	mac.Write([]byte(checkPurpose)) // a hash never fails
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:checkSize])
+}
+
+// Without is the ring as it will be when a retired key is taken out, to try what it still opens. It refuses to take out
+// the key that seals, and an id that the ring lacks is an error.
+func (r *Ring) Without(id string) (*Ring, error) {
+	if !r.Has(id) {
+		return nil, fmt.Errorf("the key %q: %w", id, errNoKey)
+	}
+	if id == r.current {
+		return nil, fmt.Errorf("the key %q seals: put another before it in SECRET_KEYS first", id)
+	}
+	left := &Ring{current: r.current, keys: maps.Clone(r.keys)}
+	delete(left.keys, id)
+	left.order = slices.DeleteFunc(r.IDs(), func(other string) bool { return other == id })
+	return left, nil
+}
+
 // String names the ring's keys by their ids.
 func (r *Ring) String() string { return "keys " + strings.Join(r.order, ", ") }
 
@@ -146,11 +195,36 @@ func (r *Ring) Seal(plaintext, purpose []byte) []byte {
 // Open decrypts what Seal made for the same purpose, with whichever key of the ring sealed it. Its errors are ErrOpen
 // and ErrUnknownKey.
 func (r *Ring) Open(sealed, purpose []byte) ([]byte, error) {
-	if len(sealed) < 2 || sealed[0] != formatVersion || len(sealed) < 2+int(sealed[1]) {
+	id, found := KeyIDOf(sealed)
+	if !found {
 		return nil, ErrOpen
 	}
-	header, rest := sealed[:2+int(sealed[1])], sealed[2+int(sealed[1]):]
-	return r.open(string(header[2:]), rest, additional(header, purpose))
+	header, rest := sealed[:2+len(id)], sealed[2+len(id):]
+	return r.open(id, rest, additional(header, purpose))
+}
+
+// KeyIDOf is the id of the key that sealed a value, and false for what Seal cannot have made. It opens nothing, so the
+// id is only what the value claims.
+func KeyIDOf(sealed []byte) (string, bool) {
+	if len(sealed) < 2 || sealed[0] != formatVersion || len(sealed) < 2+int(sealed[1]) {
+		return "", false
+	}
+	id := string(sealed[2 : 2+int(sealed[1])])
+	return id, keyID.MatchString(id) // else it may be anything, and must not be printed
+}
+
+// SealText is Seal for a column of text: it returns the id of the key and the sealed value in base64.
+func (r *Ring) SealText(plaintext []byte, purpose string) (keyID, text string) {
+	return r.current, base64.StdEncoding.EncodeToString(r.Seal(plaintext, []byte(purpose)))
+}
+
+// OpenText opens what SealText made for the same purpose. Its errors are ErrOpen and ErrUnknownKey.
+func (r *Ring) OpenText(text, purpose string) ([]byte, error) {
+	sealed, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, ErrOpen
+	}
+	return r.Open(sealed, []byte(purpose))
 }
 
 func (r *Ring) open(id string, sealed, additional []byte) ([]byte, error) {

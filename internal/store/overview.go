@@ -47,9 +47,18 @@ func (s *Store) count(ctx context.Context, table, column, location string) (map[
 	q.WriteString("SELECT " + column + ", COUNT(*) FROM " + table)
 	q.where(conditions)
 	q.WriteString(" GROUP BY " + column)
-	rows, err := s.read.QueryContext(ctx, q.String(), q.args...)
+	counts, err := s.counts(ctx, q.String(), q.args...)
 	if err != nil {
 		return nil, fmt.Errorf("count the %s: %w", table, err)
+	}
+	return counts, nil
+}
+
+// counts reads pairs of a word and a number.
+func (s *Store) counts(ctx context.Context, statement string, args ...any) (map[string]int64, error) {
+	rows, err := s.read.QueryContext(ctx, statement, args...)
+	if err != nil {
+		return nil, err
 	}
 	counts := map[string]int64{}
 	_, err = collect(rows, func(row scanner) (struct{}, error) {
@@ -59,10 +68,7 @@ func (s *Store) count(ctx context.Context, table, column, location string) (map[
 		counts[word] = n
 		return struct{}{}, err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("count the %s: %w", table, err)
-	}
-	return counts, nil
+	return counts, err
 }
 
 func (s *Store) lastBroughtAt(ctx context.Context, location string) (time.Time, error) {

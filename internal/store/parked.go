@@ -117,6 +117,23 @@ func (s *Store) ParkedItems(ctx context.Context, f ParkedFilter) ([]Parked, stri
 	})
 }
 
+// MakeParkedDue lets the parked items of a location that are of these kinds go on now, also those that waited for a
+// person, and tells how many there were. Those whose time has come already are left alone.
+func (s *Store) MakeParkedDue(ctx context.Context, location string, kinds ...string) (int64, error) {
+	if len(kinds) == 0 {
+		return 0, nil
+	}
+	q := query{}
+	now := q.arg(micros(time.Now()))
+	q.WriteString("UPDATE parked SET next_try = " + now + " WHERE location = " + q.arg(location))
+	q.WriteString(" AND (next_try = 0 OR next_try > " + now + ") AND kind IN " + q.list(anys(kinds)...))
+	result, err := s.write.ExecContext(ctx, q.String(), q.args...)
+	if err != nil {
+		return 0, fmt.Errorf("make the parked items of %s due: %w", location, err)
+	}
+	return result.RowsAffected()
+}
+
 // CountParked counts the parked items of a location, or of all when it is empty, by kind.
 func (s *Store) CountParked(ctx context.Context, location string) (map[string]int64, error) {
 	return s.count(ctx, "parked", "kind", location)
