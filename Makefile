@@ -13,10 +13,11 @@ help:
 	@echo 'make check      everything CI checks'
 	@echo 'make test       the tests; what the machine lacks is skipped'
 	@echo 'make race       the quick tests under the race detector'
-	@echo 'make contract   the clients against the published API contracts'
+	@echo 'make contract   the clients against the published API contracts and, if keys are set, a real account, reading only'
 	@echo 'make bench      throughput, latency and cost on this machine'
 	@echo 'make fmt docs   format the code; generate the documents made from it'
 	@echo 'make lint       golangci-lint and workflowcheck'
+	@echo 'make vulncheck  known vulnerabilities in what we link; needs https://vuln.go.dev or GOVULNDB'
 	@echo 'make temporald  build the Temporal server of the sandbox, once'
 
 .PHONY: check
@@ -40,9 +41,23 @@ race:
 test-temporald:
 	$(GO) -C $(TEMPORALD) test -timeout 30m ./...
 
+# The second half reads a real account, and so runs only where somebody set its keys. It never writes.
 .PHONY: contract
 contract:
 	REQUIRE_ALL=1 $(GO) test -v ./test/contract/...
+	@if [ -n "$$GHL_PRIVATE_TOKEN$$SAGE_PRIVATE_KEY" ]; then \
+		$(GO) test -tags live -count=1 -v -run TestTheRealAccounts ./test/live/...; \
+	else echo 'no keys are set, so no real account was asked: see docs/assumptions.md'; fi
+
+# The database is had from the network, so this is no part of make check. GOVULNDB names a copy: file:///path or a mirror.
+# Exit code 3 is vulnerabilities found; anything else but 0 is a scan that did not happen.
+.PHONY: vulncheck
+vulncheck:
+	@status=0; said=$$($(TOOL) govulncheck -db "$${GOVULNDB:-https://vuln.go.dev}" ./... 2>&1) || status=$$?; echo "$$said"; \
+	case "$$status $$said" in 0*|3*) ;; \
+	*'fetching vulnerabilities'*) echo 'NOT CHECKED: the vulnerability database cannot be reached. Let this machine reach https://vuln.go.dev, or set GOVULNDB to a copy' >&2;; \
+	*) echo 'NOT CHECKED: govulncheck failed before it could compare anything' >&2;; \
+	esac; exit $$status
 
 .PHONY: bench
 bench: temporald
