@@ -29,12 +29,15 @@ func answerError(w http.ResponseWriter, status int, message any, kind string) {
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-func answerJSON(w http.ResponseWriter, v any) {
+func answerJSON(w http.ResponseWriter, v any) { answerStatus(w, http.StatusOK, v) }
+
+func answerStatus(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		panic(err)
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }
 
@@ -50,45 +53,13 @@ func refuse(w http.ResponseWriter, _ *http.Request, f faults.Fault) {
 	}
 }
 
-// validate checks the query against the parameters that the operation publishes; required ones end in *.
-func (s *Server) validate(w http.ResponseWriter, r *http.Request, loc *location, params []string) bool {
-	query := r.URL.Query()
-	var wrong []string
-	known := map[string]bool{}
-	for _, p := range params {
-		name, required := strings.CutSuffix(p, "*")
-		known[name] = true
-		if required && query.Get(name) == "" {
-			wrong = append(wrong, name+" should not be empty")
-		}
-	}
-	for name := range query {
-		if !known[name] && !s.opts.LaxQuery {
-			wrong = append(wrong, "property "+name+" should not exist")
-		}
-	}
-	wrong = append(wrong, badValues(query)...)
-	if len(wrong) > 0 {
-		slices.Sort(wrong)
-		answerError(w, http.StatusUnprocessableEntity, wrong, "Unprocessable Entity")
-		return false
-	}
-	for _, name := range []string{"altId", "locationId"} {
-		if id := query.Get(name); id != "" && id != loc.id {
-			answerError(w, http.StatusForbidden, "The token does not have access to this location.", "")
-			return false
-		}
-	}
-	return true
-}
-
 // badValues checks the values of parameters that mean the same in every operation.
 func badValues(query url.Values) []string {
 	var wrong []string
 	if t := query.Get("altType"); t != "" && t != "location" {
 		wrong = append(wrong, "altType must be one of the following values: location")
 	}
-	for name, least := range map[string]int{"limit": 1, "offset": 0} {
+	for name, least := range map[string]int{"limit": 1, "offset": 0, "skip": 0} {
 		if v := query.Get(name); v != "" {
 			n, err := strconv.Atoi(v)
 			if err != nil || n < least || name == "limit" && n > maxLimit {

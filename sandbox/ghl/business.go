@@ -111,8 +111,10 @@ func (s *Server) buildOrder(in NewOrder) (*Order, error) {
 	if o.LocationID == "" {
 		o.LocationID = s.opts.LocationID
 	}
-	if s.contacts[o.ContactID] == nil || s.orders.byID[o.ID] != nil {
-		return nil, fmt.Errorf("%w: contact %q, or order %s is there already", ErrUnknown, o.ContactID, o.ID)
+	buyer := s.contacts[o.ContactID]
+	if buyer == nil || buyer.LocationID != o.LocationID || s.orders.byID[o.ID] != nil {
+		return nil, fmt.Errorf("%w: contact %q of location %s, or order %s is there already", ErrUnknown, o.ContactID,
+			o.LocationID, o.ID)
 	}
 	if o.CreatedAt.IsZero() {
 		o.CreatedAt = s.now()

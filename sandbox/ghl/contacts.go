@@ -84,7 +84,8 @@ func (s *Server) Contact(id string) (Contact, bool) {
 }
 
 func (s *Server) contactRoutes() {
-	s.handle("/contacts/{contactId}", "ghl.contacts.get", nil, s.getContact)
+	s.handle(operation{method: http.MethodGet, path: "/contacts/{contactId}", name: "ghl.contacts.get",
+		scope: "contacts.readonly"}, s.getContact)
 }
 
 func (s *Server) getContact(c call) {

@@ -22,9 +22,11 @@ type Invoice struct {
 }
 
 func (s *Server) invoiceRoutes() {
-	s.handle("/invoices/", "ghl.invoices.list", []string{"altId*", "altType*", "limit*", "offset*", "status", "startAt",
-		"endAt", "search", "paymentMode", "contactId", "sortField", "sortOrder"}, s.listInvoices)
-	s.handle("/invoices/{invoiceId}", "ghl.invoices.get", []string{"altId*", "altType*"}, s.getInvoice)
+	s.handle(operation{method: http.MethodGet, path: "/invoices/", name: "ghl.invoices.list",
+		scope: "invoices.readonly", may: everybody, query: []string{"altId*", "altType*", "limit*", "offset*", "status", "startAt",
+			"endAt", "search", "paymentMode", "contactId", "sortField", "sortOrder"}}, s.listInvoices)
+	s.handle(operation{method: http.MethodGet, path: "/invoices/{invoiceId}", name: "ghl.invoices.get",
+		scope: "invoices.readonly", may: everybody, query: []string{"altId*", "altType*"}}, s.getInvoice)
 }
 
 func (s *Server) listInvoices(c call) {

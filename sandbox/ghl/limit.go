@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Limits are how many requests a location may take.
+// Limits are how many requests an app may make of a location, or of a company.
 type Limits struct {
 	// Burst requests in each Interval, and Daily in a day.
 	Burst    int
@@ -18,7 +18,7 @@ type Limits struct {
 // PublishedLimits are HighLevel's: 100 requests in 10 seconds and 200,000 in a day, per app and location.
 func PublishedLimits() Limits { return Limits{Burst: 100, Interval: 10 * time.Second, Daily: 200_000} }
 
-// quota counts a location's requests in windows that begin with the first request after the last one's end.
+// quota counts an app's requests of one resource in windows that begin with the first request after the last one's end.
 type quota struct {
 	mu         sync.Mutex
 	begin, day time.Time
@@ -49,10 +49,40 @@ func (q *quota) take(h http.Header, l Limits, now time.Time) bool {
 	return ok
 }
 
-// QuotaUsed tells how many requests the first location has taken today.
-func (s *Server) QuotaUsed() int {
-	q := &s.locations[s.opts.LocationID].quota
+// quotas keeps a quota for each app and resource, as published. Private tokens together count as one app.
+type quotas struct {
+	mu *sync.Mutex
+	by map[quotaKey]*quota
+}
+
+type quotaKey struct{ app, resource string }
+
+func newQuotas() quotas { return quotas{mu: &sync.Mutex{}, by: map[quotaKey]*quota{}} }
+
+func (q *quotas) of(app, resource string) *quota {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.usedToday
+	key := quotaKey{app, resource}
+	if q.by[key] == nil {
+		q.by[key] = &quota{}
+	}
+	return q.by[key]
 }
+
+// used sums up what all apps have taken of a resource today.
+func (q *quotas) used(resource string) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	total := 0
+	for key, one := range q.by {
+		if key.resource == resource {
+			one.mu.Lock()
+			total += one.usedToday
+			one.mu.Unlock()
+		}
+	}
+	return total
+}
+
+// QuotaUsed tells how many requests the first location has taken today, by private token and by OAuth together.
+func (s *Server) QuotaUsed() int { return s.quotas.used(s.opts.LocationID) }

@@ -58,10 +58,11 @@ func (s *Server) orderRoutes() {
 	if s.opts.AltTypeOptional {
 		altType = "altType"
 	}
-	s.handle("/payments/orders", "ghl.orders.list", []string{"locationId", "altId*", altType, "status", "paymentStatus",
-		"paymentMode", "startAt", "endAt", "search", "contactId", "funnelProductIds", "sourceId", "limit", "offset"},
-		s.listOrders)
-	s.handle("/payments/orders/{orderId}", "ghl.orders.get", []string{"locationId", "altId*", altType}, s.getOrder)
+	s.handle(operation{method: http.MethodGet, path: "/payments/orders", name: "ghl.orders.list",
+		scope: "payments/orders.readonly", query: []string{"locationId", "altId*", altType, "status", "paymentStatus",
+			"paymentMode", "startAt", "endAt", "search", "contactId", "funnelProductIds", "sourceId", "limit", "offset"}}, s.listOrders)
+	s.handle(operation{method: http.MethodGet, path: "/payments/orders/{orderId}", name: "ghl.orders.get",
+		scope: "payments/orders.readonly", query: []string{"locationId", "altId*", altType}}, s.getOrder)
 }
 
 func (s *Server) listOrders(c call) {

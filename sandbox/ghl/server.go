@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -27,6 +26,13 @@ const DefaultToken = "pit-sandbox"
 type Options struct {
 	// LocationID and Token are the location and the private integration token that may see it.
 	LocationID, Token string
+	// TokenScopes are the private token's scopes; nil is every scope.
+	TokenScopes []string
+	// EnforceScopes refuses operations whose scope a token lacks.
+	EnforceScopes bool
+	// App is the marketplace app that may be installed, and OAuth how its tokens live.
+	App   App
+	OAuth OAuthOptions
 	// Seed makes ids and signing keys. The same seed and the same calls in the same order give the same ids.
 	Seed int64
 	// Limits of requests; the published ones where it is zero. NoLimits switches them off.
@@ -74,7 +80,9 @@ type Server struct {
 
 	mu        sync.RWMutex
 	locations map[string]*location // by id
-	tokens    map[string]*location // by token
+	companies map[string]string    // names by id
+	tokens    map[string]*caller   // by private token
+	oauth     oauth
 	contacts  map[string]*Contact
 	products  map[string]*Product
 	prices    map[string]*Price
@@ -84,15 +92,10 @@ type Server struct {
 	made      map[string]int // ids made so far, by kind
 
 	counter.Requests
+	quotas   quotas
 	hooks    sender
 	listener net.Listener
 	http     *http.Server
-}
-
-// location is a sub-account with its own request quota.
-type location struct {
-	id    string
-	quota quota
 }
 
 // Route is a path the server knows, as the OpenAPI files spell it, and the name of its operation.
@@ -112,25 +115,21 @@ func New(opts Options) *Server {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	s := &Server{opts: opts, mux: http.NewServeMux(), locations: map[string]*location{}, tokens: map[string]*location{},
+	opts.App, opts.OAuth = opts.App.withDefaults(), opts.OAuth.withDefaults()
+	s := &Server{opts: opts, mux: http.NewServeMux(), locations: map[string]*location{}, companies: map[string]string{},
+		tokens: map[string]*caller{}, oauth: newOAuth(opts.App), quotas: newQuotas(),
 		contacts: map[string]*Contact{}, products: map[string]*Product{}, prices: map[string]*Price{},
 		orders: newShelf[Order](), payments: newShelf[Transaction](), invoices: newShelf[Invoice](),
 		made: map[string]int{}}
-	s.AddLocation(opts.LocationID, opts.Token)
+	s.AddCompany(Company{ID: DefaultCompany, Name: "Sandbox Agency"})
+	s.AddSubAccount(SubAccount{ID: opts.LocationID, Name: "Sandbox Shop", Token: opts.Token, Scopes: opts.TokenScopes})
 	s.hooks.start(s.opts, s.key(0))
 	s.orderRoutes()
 	s.transactionRoutes()
 	s.contactRoutes()
 	s.invoiceRoutes()
+	s.oauthRoutes()
 	return s
-}
-
-// AddLocation adds a sub-account that the token may see, and no other.
-func (s *Server) AddLocation(id, token string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	l := &location{id: id}
-	s.locations[id], s.tokens[token] = l, l
 }
 
 // Start serves on a free loopback port until Close.
@@ -168,59 +167,6 @@ func (s *Server) Routes() []Route { return append([]Route(nil), s.routes...) }
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
-
-// call is one request that was let in.
-type call struct {
-	w   http.ResponseWriter
-	r   *http.Request
-	loc *location
-}
-
-// handle registers an operation. The path is the OpenAPI file's, with its parameters in braces. A query parameter that
-// ends in * is required.
-func (s *Server) handle(path, op string, query []string, answer func(call)) {
-	s.routes = append(s.routes, Route{http.MethodGet, path, op})
-	pattern := path
-	if strings.HasSuffix(path, "/") {
-		pattern += "{$}"
-	}
-	s.mux.HandleFunc(http.MethodGet+" "+pattern, func(w http.ResponseWriter, r *http.Request) {
-		s.Count(op)
-		loc := s.admit(w, r)
-		if loc == nil {
-			return
-		}
-		s.opts.Faults.Serve(op, w, r, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if s.validate(w, r, loc, query) {
-				answer(call{w, r, loc})
-			}
-		}), refuse)
-	})
-}
-
-// admit checks token, version and quota, in this order, and writes the quota's headers.
-func (s *Server) admit(w http.ResponseWriter, r *http.Request) *location {
-	token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	s.mu.RLock()
-	loc := s.tokens[token]
-	s.mu.RUnlock()
-	if !found || loc == nil {
-		answerError(w, http.StatusUnauthorized, "Invalid JWT", "Unauthorized")
-		return nil
-	}
-	switch r.Header.Get("Version") {
-	case "2021-04-15", "2021-07-28", "2023-02-21", "v3":
-	default:
-		answerError(w, http.StatusUnprocessableEntity, []string{"Version header is required"}, "Unprocessable Entity")
-		return nil
-	}
-	if !s.opts.NoLimits && !loc.quota.take(w.Header(), s.opts.Limits, s.opts.Now()) {
-		s.CountThrottled()
-		answerError(w, http.StatusTooManyRequests, "Too Many Requests", "")
-		return nil
-	}
-	return loc
-}
 
 // now is the time to the millisecond, as HighLevel shows it.
 func (s *Server) now() time.Time { return s.opts.Now().UTC().Truncate(time.Millisecond) }

@@ -30,11 +30,12 @@ type Transaction struct {
 }
 
 func (s *Server) transactionRoutes() {
-	s.handle("/payments/transactions", "ghl.transactions.list", []string{"locationId", "altId*", "altType*",
-		"paymentMode", "startAt", "endAt", "entitySourceType", "entitySourceSubType", "search", "subscriptionId",
-		"entityId", "contactId", "limit", "offset"}, s.listTransactions)
-	s.handle("/payments/transactions/{transactionId}", "ghl.transactions.get",
-		[]string{"locationId", "altId*", "altType*"}, s.getTransaction)
+	s.handle(operation{method: http.MethodGet, path: "/payments/transactions", name: "ghl.transactions.list",
+		scope: "payments/transactions.readonly", query: []string{"locationId", "altId*", "altType*",
+			"paymentMode", "startAt", "endAt", "entitySourceType", "entitySourceSubType", "search", "subscriptionId",
+			"entityId", "contactId", "limit", "offset"}}, s.listTransactions)
+	s.handle(operation{method: http.MethodGet, path: "/payments/transactions/{transactionId}", name: "ghl.transactions.get",
+		scope: "payments/transactions.readonly", query: []string{"locationId", "altId*", "altType*"}}, s.getTransaction)
 }
 
 func (s *Server) listTransactions(c call) {

@@ -22,7 +22,7 @@ import (
 
 // WebhookOptions say which webhooks are sent, and how.
 type WebhookOptions struct {
-	// Events are those that are sent; DefaultEvents where it is nil.
+	// Events are those that are sent; DefaultEvents where it is nil. INSTALL and UNINSTALL are sent in any case.
 	Events []string
 	// Retries is how often a delivery that was answered 429 is tried again: 6 where it is zero, as published.
 	Retries int
@@ -135,8 +135,8 @@ func (h *sender) end() {
 	}
 }
 
-// SetWebhookURL says where webhooks go: an event's path is added, as in {base}/webhooks/ghl/OrderCreate. Empty, as at
-// first, sends none.
+// SetWebhookURL says where webhooks go: an event's path is added, as in {base}/webhooks/ghl/OrderCreate. INSTALL and
+// UNINSTALL go to the app's default URL only, which is {base}/webhooks/ghl. Empty, as at first, sends none.
 func (s *Server) SetWebhookURL(base string) {
 	s.hooks.mu.Lock()
 	defer s.hooks.mu.Unlock()
@@ -184,7 +184,7 @@ func (s *Server) sendAll(events []event) {
 func (s *Server) send(name, id string) {
 	h := &s.hooks
 	h.mu.Lock()
-	off := h.base == "" || !slices.Contains(h.opts.Events, name)
+	off := h.base == "" || !aboutApp(name) && !slices.Contains(h.opts.Events, name)
 	h.mu.Unlock()
 	if off {
 		return
@@ -215,7 +215,7 @@ func (s *Server) spread(name, id, webhookID string, body []byte) {
 	}
 }
 
-// SendEvent delivers an event about an order, invoice or contact as it is now, as the plan has it: for news that comes
+// SendEvent delivers an event about an order, invoice, contact or install (by location or company) as it is now, as the plan has it: for news that comes
 // once more. It is sent whether or not Options name the event.
 func (s *Server) SendEvent(name, objectID string) error {
 	s.mu.Lock()
@@ -242,6 +242,9 @@ func (s *Server) WebhookBody(name, objectID string) ([]byte, error) {
 
 func (s *Server) known(name, id string) bool {
 	switch {
+	case aboutApp(name):
+		_, company := s.companies[id]
+		return company || s.locations[id] != nil
 	case strings.HasPrefix(name, "Invoice"):
 		return s.invoices.byID[id] != nil
 	case strings.HasPrefix(name, "Contact"):
@@ -278,8 +281,11 @@ func (s *Server) post(ctx context.Context, eventName string, body []byte) (int, 
 	h.slots <- struct{}{}
 	defer func() { <-h.slots }()
 	h.mu.Lock()
-	url := h.base + "/webhooks/ghl/" + eventName
+	url := h.base + "/webhooks/ghl"
 	h.mu.Unlock()
+	if !aboutApp(eventName) {
+		url += "/" + eventName
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return 0, err.Error()
@@ -318,6 +324,8 @@ func (h *sender) sleep(d time.Duration) bool {
 func (s *Server) webhookBody(name, id, webhookID string) []byte {
 	var doc map[string]any
 	switch {
+	case aboutApp(name):
+		doc = s.appEvent(name, id, webhookID)
 	case strings.HasPrefix(name, "Invoice"):
 		i := s.invoices.byID[id]
 		doc = s.invoiceDocument(i, i.Number)
@@ -339,4 +347,34 @@ func (s *Server) webhookBody(name, id, webhookID string) []byte {
 func envelope(doc map[string]any, name, locationID, webhookID string, now time.Time) {
 	doc["type"], doc["locationId"] = name, locationID
 	doc["timestamp"], doc["webhookId"] = stamp(now), webhookID
+}
+
+// aboutApp tells whether an event is one about the app itself, which no app can turn off.
+func aboutApp(name string) bool { return name == "INSTALL" || name == "UNINSTALL" }
+
+// appEvent is an INSTALL or UNINSTALL of a location, or of a company.
+func (s *Server) appEvent(name, id, webhookID string) map[string]any {
+	doc := map[string]any{"type": name, "appId": s.AppID(), "timestamp": stamp(s.now()), "webhookId": webhookID}
+	l := s.locations[id]
+	if l != nil {
+		doc["locationId"] = id
+	} else {
+		doc["companyId"] = id
+	}
+	if name == "UNINSTALL" {
+		return doc
+	}
+	doc["versionId"], doc["isWhitelabelCompany"], doc["whitelabelDetails"] = s.opts.App.VersionID, false, map[string]any{}
+	if s.opts.App.PlanID != "" {
+		doc["planId"] = s.opts.App.PlanID
+	}
+	if l == nil {
+		doc["installType"], doc["companyName"], doc["userId"] = companyType, s.companies[id], installer
+		return doc
+	}
+	doc["installType"], doc["companyId"], doc["companyName"] = locationType, l.company, s.companies[l.company]
+	if in := s.oauth.installs[id]; in != nil && in.user != "" {
+		doc["userId"] = in.user
+	}
+	return doc
 }
