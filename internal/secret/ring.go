@@ -210,7 +210,10 @@ func KeyIDOf(sealed []byte) (string, bool) {
 		return "", false
 	}
 	id := string(sealed[2 : 2+int(sealed[1])])
-	return id, keyID.MatchString(id) // else it may be anything, and must not be printed
+	if !keyID.MatchString(id) { // it may be anything, and must not be printed
+		return "", false
+	}
+	return id, true
 }
 
 // SealText is Seal for a column of text: it returns the id of the key and the sealed value in base64.

@@ -108,6 +108,74 @@ func TestRotation(t *testing.T) {
 	require.ErrorIs(t, err, secret.ErrOpen, "another key under the same id")
 }
 
+func TestCheckTellsKeysApart(t *testing.T) {
+	r := ring(t, "a:"+key(1)+",b:"+key(2))
+	require.Len(t, r.Check("a"), 16)
+	require.NotEqual(t, r.Check("a"), r.Check("b"))
+	require.Equal(t, r.Check("a"), ring(t, "c:"+key(3)+",a:"+key(1)).Check("a"), "wherever the key stands")
+	require.NotEqual(t, r.Check("a"), ring(t, "a:"+key(3)).Check("a"), "another key under the same id")
+	require.Empty(t, r.Check("absent"))
+	// What is kept in databases by then must not change: this is the check of the key of 32 bytes of one.
+	require.Equal(t, "MW6j6ywWa2_IZA0m", r.Check("a"))
+}
+
+func TestWithoutAKey(t *testing.T) {
+	r := ring(t, "new:"+key(2)+",mid:"+key(3)+",old:"+key(1))
+	sealed := ring(t, "old:"+key(1)).Seal([]byte("x"), nil)
+	left, err := r.Without("old")
+	require.NoError(t, err)
+	require.Equal(t, []string{"new", "mid"}, left.IDs())
+	require.False(t, left.Has("old"))
+	require.Equal(t, "new", left.CurrentID())
+	_, err = left.Open(sealed, nil)
+	require.ErrorIs(t, err, secret.ErrUnknownKey)
+	require.Equal(t, []string{"new", "mid", "old"}, r.IDs(), "the ring itself is as it was")
+	_, err = r.Open(sealed, nil)
+	require.NoError(t, err)
+	ids := r.IDs()
+	ids[0] = "changed"
+	require.Equal(t, "new", r.IDs()[0])
+
+	_, err = r.Without("new")
+	require.ErrorContains(t, err, "seals")
+	_, err = r.Without("absent")
+	require.ErrorContains(t, err, "SECRET_KEYS")
+}
+
+func TestKeyIDOf(t *testing.T) {
+	id, found := secret.KeyIDOf(ring(t, "some.key:"+key(1)).Seal([]byte("x"), []byte("y")))
+	require.True(t, found)
+	require.Equal(t, "some.key", id)
+	for _, bad := range []string{"", "\x01", "\x02\x01a", "\x01\x05abc", "\x01\x00", "\x01\x03a b"} {
+		id, found = secret.KeyIDOf([]byte(bad))
+		require.False(t, found, "%q", bad)
+		require.Empty(t, id)
+	}
+}
+
+func TestSealAndOpenText(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		before, err := secret.ParseRing("old:" + key(1))
+		require.NoError(t, err)
+		after, err := secret.ParseRing("new:" + key(2) + ",old:" + key(1))
+		require.NoError(t, err)
+		plain, purpose := rapid.SliceOf(rapid.Byte()).Draw(t, "plain"), rapid.String().Draw(t, "purpose")
+		id, text := before.SealText(plain, purpose)
+		require.Equal(t, "old", id)
+		sealed, err := base64.StdEncoding.DecodeString(text)
+		require.NoError(t, err)
+		found, _ := secret.KeyIDOf(sealed)
+		require.Equal(t, id, found)
+		got, err := after.OpenText(text, purpose)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(plain, got))
+		_, err = after.OpenText(text, purpose+"x")
+		require.ErrorIs(t, err, secret.ErrOpen)
+		_, err = after.OpenText("*"+text, purpose)
+		require.ErrorIs(t, err, secret.ErrOpen)
+	})
+}
+
 func TestGenerateRing(t *testing.T) {
 	a, err := secret.GenerateRing()
 	require.NoError(t, err)

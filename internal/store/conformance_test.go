@@ -57,15 +57,44 @@ func conformance(t *testing.T, address func(*testing.T) string) {
 		{"claims at once", testClaimRace},
 		{"audit trail", testAudit},
 		{"overview", testOverview},
+		{"connections", testConnections},
+		{"connections that make no sense", testConnectionRefused},
+		{"connections list", testConnectionList},
+		{"connections settle", testSettle},
+		{"operator is told once", testTold},
+		{"tokens", testTokens},
+		{"tokens list", testTokenList},
+		{"lease of a token", testLease},
+		{"lapsed lease of a token", testLapsedLease},
+		{"sealing keys", testSealingKeys},
+		{"sealing anew", testReseal},
+		{"sealing anew meets a writer", testResealMeetsWriter},
+		{"sealing anew meets damage", testResealFaults},
+		{"planned writes", testPlanned},
+		{"parked items made due", testMakeParkedDue},
 		{"empty keys", testEmptyKeys},
 		{"cancelled", testCancelled},
 		{"hostile text", testHostileText},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t, address(t))) })
 	}
-	t.Run("two openers write at once", func(t *testing.T) { testConcurrentWriters(t, address(t)) })
-	t.Run("openers migrate at once", func(t *testing.T) { testConcurrentOpeners(t, address(t)) })
-	t.Run("migrations", func(t *testing.T) { testMigrations(t, address(t)) })
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, string)
+	}{
+		{"two openers write at once", testConcurrentWriters},
+		{"openers migrate at once", testConcurrentOpeners},
+		{"migrations", testMigrations},
+		{"upgrade of the first release", testUpgrade},
+		{"secrets go", testSecretsGo},
+		{"connection changed by many", testConnectionRace},
+		{"lease asked for by many", testLeaseOnce},
+		{"token refreshed by many", testLeaseRace},
+		{"keys taken into use by many", testKeyRace},
+		{"sealing anew while others write", testResealRace},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, address(t)) })
+	}
 }
 
 func open(t *testing.T, url string, opts ...store.Option) *store.Store {

@@ -65,7 +65,7 @@ func (s *Store) openPools(ctx context.Context) error {
 }
 
 // sqliteDSN names a file to the driver. synchronous is FULL: a commit survives the loss of power, which a decision taken
-// by a person and, one day, a rotated refresh token must.
+// by a person and a rotated refresh token must.
 func sqliteDSN(path string, query url.Values) string {
 	query.Set("_busy_timeout", busyMillis)
 	query.Set("_synchronous", "FULL")
