@@ -116,7 +116,7 @@ func newWorld(t testing.TB, o worldOptions) *world {
 func (w *world) connect() {
 	unlimited := noLimit{}
 	from, err := ghl.New(ghl.Options{
-		BaseURL: w.ghl.URL(), LocationID: w.ghl.Location(), TokenSource: ghl.StaticToken(w.ghl.Token()), Limiter: unlimited,
+		BaseURL: w.ghl.URL(), LocationID: w.ghl.Location(), Credentials: ghl.StaticToken(w.ghl.Token()), Limiter: unlimited,
 		Timeout: 5 * time.Second, Transport: w.wire,
 	})
 	require.NoError(w.t, err)

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
-	"golang.org/x/oauth2"
 
 	"github.com/tallystick/tallystick/clients/transport"
 )
@@ -31,9 +30,9 @@ type Options struct {
 	BaseURL string
 	// LocationID is the location (sub-account) whose objects are read and written. Required.
 	LocationID string
-	// TokenSource gives the bearer token: StaticToken for a private integration token, or whatever renews an OAuth
-	// token. Required. It is asked once per call.
-	TokenSource oauth2.TokenSource
+	// Credentials gives the bearer token: StaticToken for a private integration token, or whatever keeps and renews the
+	// tokens of OAuth. Required.
+	Credentials Credentials
 	// Version is DefaultVersion if empty.
 	Version string
 	// Limiter keeps the rate limit; all clients of one location and token must share one. NewLimiter() if nil.
@@ -44,8 +43,13 @@ type Options struct {
 	Logger  *slog.Logger
 	Metrics *transport.Metrics
 	Tracer  trace.Tracer
-	// ReadOnly refuses every write before it is sent.
+	// ReadOnly refuses every write before it is sent; Planned is told of each. See transport.Config.
 	ReadOnly bool
+	Planned  func(context.Context, transport.Planned) error
+	// MaxInFlight, BreakAfter and BreakFor keep a location that is slow, or does not answer, from holding up others; see
+	// transport.Config. Off if zero.
+	MaxInFlight, BreakAfter int
+	BreakFor                time.Duration
 	// Transport does the round trips; a pool of connections if nil.
 	Transport http.RoundTripper
 }
@@ -72,8 +76,8 @@ func New(o Options) (*Client, error) {
 	if o.LocationID == "" {
 		return nil, errors.New("ghl: a location id is needed, set GHL_LOCATION_ID")
 	}
-	if o.TokenSource == nil {
-		return nil, errors.New("ghl: a token source is needed, set GHL_PRIVATE_TOKEN")
+	if o.Credentials == nil {
+		return nil, errors.New("ghl: credentials are needed, set GHL_PRIVATE_TOKEN or connect the location")
 	}
 	if o.BaseURL == "" {
 		o.BaseURL = DefaultBaseURL
@@ -86,15 +90,16 @@ func New(o Options) (*Client, error) {
 	}
 	chain, err := transport.New(transport.Config{
 		Vendor: vendor, BaseURL: strings.TrimRight(o.BaseURL, "/"), Timeout: o.Timeout, Limiter: o.Limiter,
-		Auth:   bearer(o.TokenSource),
+		Prepare: prepare(o.Credentials), Auth: sign,
 		Header: http.Header{"Version": {o.Version}},
-		Logger: o.Logger, Metrics: o.Metrics, Tracer: o.Tracer, ReadOnly: o.ReadOnly,
+		Logger: o.Logger, Metrics: o.Metrics, Tracer: o.Tracer, ReadOnly: o.ReadOnly, Planned: o.Planned,
+		MaxInFlight: o.MaxInFlight, BreakAfter: o.BreakAfter, BreakFor: o.BreakFor,
 		Classify: classify, Base: o.Transport,
 	})
 	if err != nil {
 		return nil, err
 	}
-	a := &api{chain: chain, location: o.LocationID}
+	a := &api{chain: chain, location: o.LocationID, credentials: o.Credentials}
 	return &Client{
 		Orders: &Orders{a}, Fulfillments: &Fulfillments{a}, Transactions: &Transactions{a},
 		Subscriptions: &Subscriptions{a}, Coupons: &Coupons{a}, Products: &Products{a}, Prices: &Prices{a},
@@ -108,29 +113,12 @@ func (c *Client) LocationID() string { return c.api.location }
 // CloseIdle closes connections kept open for later calls.
 func (c *Client) CloseIdle() { c.api.chain.CloseIdle() }
 
-// StaticToken is the token source of a private integration token, which does not expire but is replaced by hand.
-func StaticToken(private string) oauth2.TokenSource {
-	return oauth2.StaticTokenSource(&oauth2.Token{AccessToken: strings.TrimSpace(private)})
-}
-
-func bearer(source oauth2.TokenSource) transport.Auth {
-	return func(_ context.Context, r *http.Request) error {
-		token, err := source.Token()
-		if err != nil {
-			return err
-		}
-		if !token.Valid() {
-			return errors.New("the access token is empty or has expired")
-		}
-		token.SetAuthHeader(r)
-		return nil
-	}
-}
-
 // api is what the resources share.
 type api struct {
-	chain    *transport.Client
-	location string
+	chain       *transport.Client
+	location    string
+	credentials Credentials
+	useless     useless
 }
 
 // request is what one call adds to its operation.
@@ -150,8 +138,7 @@ func (a *api) do(ctx context.Context, op Operation, r request, out any) error {
 	if op.Version != "" {
 		call.Header = http.Header{"Version": {op.Version}}
 	}
-	_, err := a.chain.Do(ctx, call, out)
-	return err
+	return a.send(ctx, call, out)
 }
 
 // need refuses a call before it is sent if one of the texts that it cannot do without is empty. They come in pairs of

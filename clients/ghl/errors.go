@@ -46,6 +46,8 @@ var (
 	elsewhere = regexp.MustCompile(`(?i)^cannot |\blocation\b`)
 	expired   = regexp.MustCompile(`(?i)\b(jwt|token)\b.*\b(invalid|expired|malformed|revoked)|\b(invalid|expired|malformed|revoked)\b.*\b(jwt|token)\b`)
 	noScope   = regexp.MustCompile(`(?i)not authorized for this scope`)
+	// noRoute: "This route is not yet supported by the IAM Service" (issue 92 of the vendor's repository).
+	noRoute = regexp.MustCompile(`(?i)\broute is not (yet )?supported`)
 )
 
 // IsNotFound tells that the object asked for does not exist. HighLevel says so with 404, and in some places with 400

@@ -10,24 +10,29 @@ import (
 
 const (
 	// HighLevel allows 100 requests in 10 seconds and 200,000 a day, per app and location (its Authorization guide).
-	// Nine a second with a burst of five is at most 95 in any 10 seconds, which leaves room for requests that bunch up
-	// on their way.
-	pacePerSecond = 9
-	paceBurst     = 5
+	// DefaultPer10Seconds leaves room for requests that bunch up on their way.
+	DefaultPer10Seconds = 95
 
 	interval = 10 * time.Second
+	// burst is how many calls may bunch up: the two by which an order is read. More of them would have to be taken off
+	// the steady pace, and with the last call of an interval spent everything waits for its end.
+	burst = 2
 )
 
-// Limiter keeps HighLevel's limits for one location: it paces requests so that the burst limit is never reached by this
-// process alone, and obeys the X-RateLimit headers where others draw on the same allowance.
+// Limiter keeps HighLevel's limits for one location: it paces requests so that the burst limit is never reached, also
+// by several processes together (see transport.Bucket.Share), and obeys the X-RateLimit headers where others draw on the
+// same allowance.
 type Limiter struct{ *transport.Bucket }
 
-// NewLimiter paces at 9 requests a second with a burst of 5.
-func NewLimiter() Limiter { return NewLimiterAt(pacePerSecond, paceBurst) }
+// NewLimiter paces at DefaultPer10Seconds.
+func NewLimiter() Limiter { return NewLimiterAt(DefaultPer10Seconds, 0) }
 
-// NewLimiterAt paces at another rate, for an allowance that several processes share or that the vendor has raised.
-func NewLimiterAt(perSecond float64, burst int) Limiter { //nolint:forbidigo // a rate, not money
-	return Limiter{transport.NewBucket(transport.BucketConfig{PerSecond: perSecond, Burst: burst, Pause: interval})}
+// NewLimiterAt lets at most per10Seconds calls leave in any ten seconds, wherever they begin, of all processes together;
+// zero is no limit. A caller that would wait longer than maxWait, 30 seconds if zero, is told when to come back instead.
+func NewLimiterAt(per10Seconds int, maxWait time.Duration) Limiter {
+	return Limiter{transport.NewBucket(transport.BucketConfig{
+		Calls: per10Seconds, Per: interval, Burst: burst, Pause: interval, MaxWait: maxWait,
+	})}
 }
 
 // Observe implements transport.Limiter. A spent interval holds all callers until it is over; a spent day makes Wait

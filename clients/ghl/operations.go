@@ -79,6 +79,11 @@ var (
 	}
 	providersList   = Operation{Name: "ghl.providers.list", Method: http.MethodGet, Path: providerPath, rows: providerRows}
 	providersCreate = Operation{Name: "ghl.providers.create", Method: http.MethodPost, Path: providerPath, Write: true}
+	// The operations of OAuth change which tokens are good, but nothing of the location's: a client that is read-only
+	// does not refuse them.
+	oauthToken         = Operation{Name: "ghl.oauth.token", Method: http.MethodPost, Path: "/oauth/token", Write: true}
+	oauthLocationToken = Operation{Name: "ghl.oauth.location_token", Method: http.MethodPost, Path: "/oauth/locationToken", Write: true}
+	oauthInstalled     = Operation{Name: "ghl.oauth.installed_locations", Method: http.MethodGet, Path: "/oauth/installedLocations"}
 )
 
 var operations = []Operation{
@@ -89,7 +94,8 @@ var operations = []Operation{
 	pricesList, pricesGet, pricesCreate, pricesUpdate, pricesDelete, inventoryList, inventoryUpdate,
 	contactsGet, contactsDuplicate, contactsUpsert, contactsAddTags, contactsAddNote,
 	invoicesList, invoicesGet, invoicesCreate, invoicesPay, providersList, providersCreate,
+	oauthToken, oauthLocationToken, oauthInstalled,
 }
 
-// Operations lists every endpoint the client can call.
+// Operations lists every endpoint that Client and OAuth can call.
 func Operations() []Operation { return slices.Clone(operations) }

@@ -23,7 +23,7 @@ func start(t *testing.T, options vendor.Options, change ...func(*ghl.Options)) (
 	require.NoError(t, server.Start())
 	t.Cleanup(server.Close)
 	o := ghl.Options{
-		BaseURL: server.URL(), LocationID: server.Location(), TokenSource: ghl.StaticToken(server.Token()), Limiter: ghl.NewLimiterAt(0, 0),
+		BaseURL: server.URL(), LocationID: server.Location(), Credentials: ghl.StaticToken(server.Token()), Limiter: ghl.NewLimiterAt(0, 0),
 	}
 	for _, f := range change {
 		f(&o)
@@ -126,7 +126,7 @@ func TestWhatIsMissingOrForbiddenIsTold(t *testing.T) {
 	_, err = client.Contacts.Get(t.Context(), "00000000000000000000")
 	require.True(t, ghl.IsNotFound(err), "%v", err)
 
-	_, _, stranger := start(t, vendor.Options{}, func(o *ghl.Options) { o.TokenSource = ghl.StaticToken("pit-wrong") })
+	_, _, stranger := start(t, vendor.Options{}, func(o *ghl.Options) { o.Credentials = ghl.StaticToken("pit-wrong") })
 	_, err = stranger.Orders.Get(t.Context(), "1")
 	require.True(t, ghl.IsTokenInvalid(err), "%v", err)
 	_, _, elsewhere := start(t, vendor.Options{}, func(o *ghl.Options) { o.LocationID = "another" })

@@ -48,7 +48,13 @@ type Options struct {
 	// Timeout bounds one attempt of one call, waiting for the limiter not counted; 30 seconds if zero.
 	Timeout time.Duration
 	// ReadOnly refuses every create, update and delete before it is sent. Logging in is still done.
+	// Planned is told of each; see transport.Config.
 	ReadOnly bool
+	Planned  func(context.Context, transport.Planned) error
+	// MaxInFlight, BreakAfter and BreakFor keep a tenant that is slow, or does not answer, from holding up others; see
+	// transport.Config. Off if zero.
+	MaxInFlight, BreakAfter int
+	BreakFor                time.Duration
 	// CatalogTTL is how long value lists are kept, 10 minutes if zero.
 	CatalogTTL time.Duration
 	// Base does the actual round trips; the transport's own pool if nil.
@@ -87,9 +93,11 @@ type Client struct {
 // NewLimiter paces calls evenly at the given rate, without a burst. How the vendor counts its requests per second is
 // not documented, so no stretch of one second may see more than the limit, wherever it begins: a bucket with a burst of
 // b lets b + rate calls through in some second, evenly paced calls at a rate below the limit never exceed it.
-// A rate of zero or less is no limit at all. Share the limiter among all clients of one tenant in a process.
-func NewLimiter(requestsPerSecond float64) transport.Limiter { //nolint:forbidigo // a rate, not money
-	return transport.NewBucket(transport.BucketConfig{PerSecond: requestsPerSecond, Burst: 1, Pause: limitPause})
+// A rate of zero or less is no limit at all. Share the limiter among all clients of one tenant in a process; processes share
+// it by telling each its rank, see transport.Slots. A caller that would wait longer than maxWait, 30 seconds if zero, is told
+// when to come back instead.
+func NewLimiter(requestsPerSecond float64, maxWait time.Duration) *transport.Slots { //nolint:forbidigo // a rate, not money
+	return transport.NewSlots(transport.SlotsConfig{PerSecond: requestsPerSecond, Pause: limitPause, MaxWait: maxWait})
 }
 
 // New checks the options and makes a client. It sends nothing: the first call logs in.
@@ -107,7 +115,8 @@ func New(options Options) (*Client, error) {
 		Logger:   options.Logger,
 		Metrics:  options.Metrics,
 		Tracer:   options.Tracer,
-		ReadOnly: options.ReadOnly,
+		ReadOnly: options.ReadOnly, Planned: options.Planned,
+		MaxInFlight: options.MaxInFlight, BreakAfter: options.BreakAfter, BreakFor: options.BreakFor,
 		Classify: func(status int, header http.Header, body []byte) transport.Words {
 			return readWords(status, header, body, keys)
 		},
@@ -142,7 +151,7 @@ func (o *Options) setDefaults() {
 		o.RequestsPerSecond = DefaultRequestsPerSecond
 	}
 	if o.Limiter == nil {
-		o.Limiter = NewLimiter(o.RequestsPerSecond)
+		o.Limiter = NewLimiter(o.RequestsPerSecond, 0)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -97,7 +97,7 @@ func (c *clock) Advance(d time.Duration) { c.nanos.Add(int64(d)) }
 
 func newTestClient(t *testing.T, url string, change ...func(*Options)) *Client {
 	t.Helper()
-	options := Options{BaseURL: url + "/api/v4", PublicKey: "public-key", PrivateKey: "private-key", Limiter: NewLimiter(0)}
+	options := Options{BaseURL: url + "/api/v4", PublicKey: "public-key", PrivateKey: "private-key", Limiter: NewLimiter(0, 0)}
 	for _, f := range change {
 		f(&options)
 	}

@@ -29,7 +29,7 @@ func start(t *testing.T, options tenant.Options, change ...func(*sage.Options)) 
 	require.NoError(t, server.Start())
 	t.Cleanup(server.Close)
 	public, private := server.Keys()
-	o := sage.Options{BaseURL: server.URL(), PublicKey: public, PrivateKey: private, Limiter: sage.NewLimiter(0)}
+	o := sage.Options{BaseURL: server.URL(), PublicKey: public, PrivateKey: private, Limiter: sage.NewLimiter(0, 0)}
 	for _, f := range change {
 		f(&o)
 	}
@@ -312,7 +312,7 @@ func TestSandboxRefusals(t *testing.T) {
 }
 
 func TestSandboxTheLimitIsNeverOverrun(t *testing.T) {
-	server, _, c := start(t, tenant.Options{RequestsPerSecond: 40}, func(o *sage.Options) { o.Limiter = sage.NewLimiter(39) })
+	server, _, c := start(t, tenant.Options{RequestsPerSecond: 40}, func(o *sage.Options) { o.Limiter = sage.NewLimiter(39, 0) })
 	results := make(chan error, 60)
 	for range 60 {
 		go func() {

@@ -16,10 +16,6 @@ import (
 const (
 	defaultTimeout = 30 * time.Second
 	defaultMaxBody = 8 << 20
-
-	// poolSize is the number of idle connections kept for the one host a client talks to. The standard library keeps
-	// two, which makes a busy worker open and close a TLS connection for almost every call.
-	poolSize = 64
 )
 
 // Auth puts a vendor's credentials on a request. It runs last before the request leaves, only ever for the configured
@@ -53,6 +49,10 @@ type Config struct {
 	Limiter Limiter
 	// Auth signs requests. None if nil.
 	Auth Auth
+	// Prepare runs before a call waits for the Limiter, for what Auth needs and may take long, such as renewing a token.
+	// Only the caller's context bounds it, not Timeout. Auth finds what it puts into the context. An error of it means
+	// that nothing was sent. None if nil.
+	Prepare func(ctx context.Context) (context.Context, error)
 	// Header is sent with every request.
 	Header http.Header
 	// Logger gets one line per call at debug level. Silent if nil.
@@ -63,10 +63,21 @@ type Config struct {
 	Tracer trace.Tracer
 	// ReadOnly refuses every Call marked as Write before anything is sent.
 	ReadOnly bool
+	// Planned is told of each write that ReadOnly refuses. Its error is logged; the call is refused anyway. None if nil.
+	Planned func(ctx context.Context, write Planned) error
+	// MaxInFlight is how many calls may be under way at once, those that wait for credentials or for the Limiter
+	// included. Further ones fail at once with ErrLimited, so that one slow vendor does not hold every worker. No bound
+	// if zero.
+	MaxInFlight int
+	// BreakAfter is how many calls in a row must go without a usable answer (none at all, or a 5xx) until further calls
+	// fail at once with ErrLimited, for BreakFor, after which one call at a time is let through to see. Never if zero.
+	BreakAfter int
+	// BreakFor is 10 seconds if zero.
+	BreakFor time.Duration
 	// Classify reads the vendor's words from an answer that is no success. A reading of the keys that most JSON APIs
 	// use if nil.
 	Classify func(status int, header http.Header, body []byte) Words
-	// Base does the actual round trip; a pool of connections tuned for one host if nil.
+	// Base does the actual round trip; NewPool() if nil. Clients of one host should share one.
 	Base http.RoundTripper
 }
 
@@ -86,10 +97,12 @@ type Call struct {
 	Header http.Header
 	// Body is sent as JSON unless it is nil.
 	Body any
+	// Form is sent instead of Body, as application/x-www-form-urlencoded, unless it is nil.
+	Form url.Values
 	// Write says that the call changes something at the vendor. Only such a call can have MayHaveLanded, and only such
 	// a call is refused by a read-only client.
 	Write bool
-	// Anonymous leaves out Config.Auth, as a login must.
+	// Anonymous leaves out Config.Prepare and Config.Auth, as a login must.
 	Anonymous bool
 }
 
@@ -101,10 +114,11 @@ type Response struct {
 
 // Client sends calls to one vendor. It is safe for concurrent use.
 type Client struct {
-	config Config
-	host   string
-	rest   *resty.Client
-	run    exchange
+	config  Config
+	host    string
+	rest    *resty.Client
+	breaker *breaker
+	run     exchange
 }
 
 // New checks the configuration and builds the chain.
@@ -122,6 +136,7 @@ func New(config Config) (*Client, error) {
 	config.setDefaults()
 	c := &Client{config: config, host: base.Host}
 	c.rest = c.newResty(base)
+	c.breaker = newBreaker(config)
 	c.run = c.chain()
 	return c, nil
 }
@@ -129,6 +144,9 @@ func New(config Config) (*Client, error) {
 func (config *Config) setDefaults() {
 	if config.Timeout <= 0 {
 		config.Timeout = defaultTimeout
+	}
+	if config.BreakFor <= 0 {
+		config.BreakFor = defaultBreakFor
 	}
 	if config.MaxBody <= 0 {
 		config.MaxBody = defaultMaxBody
@@ -140,7 +158,7 @@ func (config *Config) setDefaults() {
 		config.Classify = ReadWords
 	}
 	if config.Base == nil {
-		config.Base = newPool()
+		config.Base = NewPool()
 	}
 }
 
@@ -164,6 +182,9 @@ type exchange func(ctx context.Context, r *request) (*Response, error)
 //
 //	guard    refuses what must not be sent
 //	trace    one span per call, waiting included
+//	bulkhead bounds how many calls are under way
+//	break    holds calls back while the vendor is not answering
+//	prepare  gets what the credentials need
 //	limit    waits for the vendor's allowance and learns from its answers
 //	measure  counts and times what the vendor is asked
 //	log      one debug line
@@ -176,6 +197,9 @@ func (c *Client) chain() exchange {
 	run = c.log(run)
 	run = c.measure(run)
 	run = c.limit(run)
+	run = c.prepared(run)
+	run = c.breaks(run)
+	run = c.bulkhead(run)
 	run = c.trace(run)
 	return c.guard(run)
 }
@@ -203,18 +227,6 @@ func (c *Client) newResty(base *url.URL) *resty.Client {
 		rest.Header.Set("Accept", "application/json")
 	}
 	return rest.SetPreRequestHook(c.authorize)
-}
-
-// newPool is the standard transport with more idle connections for its one host.
-func newPool() http.RoundTripper {
-	standard, ok := http.DefaultTransport.(*http.Transport)
-	if !ok { // somebody replaced the default; theirs is as good as any
-		return http.DefaultTransport
-	}
-	pool := standard.Clone()
-	pool.MaxIdleConns = poolSize
-	pool.MaxIdleConnsPerHost = poolSize
-	return pool
 }
 
 // CloseIdle closes the connections that are kept open for later calls.

@@ -1,7 +1,9 @@
 package transport
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -16,11 +18,14 @@ var (
 	ErrReadOnly = errors.New("writing is switched off")
 	// ErrInvalidCall: the call itself is wrong, such as an empty id. Nothing was sent; repeating cannot help.
 	ErrInvalidCall = errors.New("the call is wrong")
+	// ErrAddress: the vendor's host has an address at which no vendor can be, such as that of a cloud's metadata service.
+	// Nothing was sent. It is an ErrInvalidCall.
+	ErrAddress = fmt.Errorf("%w: the host's address is not allowed", ErrInvalidCall)
 	// ErrCredentials: credentials could not be had, so nothing was sent.
 	ErrCredentials = errors.New("no credentials could be had")
-	// ErrLimited: the limiter held the call back longer than it may wait. Nothing was sent; RetryAfter says when to
-	// come back.
-	ErrLimited = errors.New("held back by the rate limit")
+	// ErrLimited: the call was held back, by the limiter for longer than it may wait, because too many calls are under
+	// way, or because the vendor is not answering. Nothing was sent; RetryAfter says when to come back.
+	ErrLimited = errors.New("held back")
 	// ErrNoAnswer: the vendor could not be reached, or the line broke before its answer was complete.
 	ErrNoAnswer = errors.New("no answer")
 	// ErrUnreadable: the vendor answered with success, but with something that is not the JSON expected.
@@ -112,6 +117,19 @@ func RetryAfter(err error) time.Duration {
 		return e.RetryAfter
 	}
 	return 0
+}
+
+// NoCredentials is the error of a call that could not be sent because its credentials could not be had. If getting them
+// was a call that failed itself, its words are the news. That the caller's time was over says nothing of credentials.
+func NoCredentials(vendor, operation string, cause error) *Error {
+	e := &Error{Vendor: vendor, Operation: operation, Err: fault{ErrCredentials, cause}}
+	if login := AsError(cause); login != nil {
+		*e = *login
+		e.MayHaveLanded, e.Err = false, fault{ErrCredentials, cause}
+	} else if errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded) {
+		e.Err = fault{ErrNoAnswer, cause}
+	}
+	return e
 }
 
 // fault is a cause whose text is cleaned. It can be matched by errors.Is and errors.As but not unwrapped, because

@@ -48,11 +48,11 @@ func (c *Client) judge(send func(context.Context, *request) (wire, error)) excha
 
 // broken judges a call without a complete answer, or none at all. Its status, if there is one, is a success.
 func (c *Client) broken(ctx context.Context, r *request, got wire, err error) *Error {
-	if login := AsError(err); login != nil { // getting credentials was a call that failed; its words are the news
-		e := *login
-		e.MayHaveLanded = false
-		e.Err = fault{ErrCredentials, login}
-		return &e
+	if AsError(err) != nil {
+		return NoCredentials(c.config.Vendor, r.Operation, err)
+	}
+	if errors.Is(err, ErrAddress) {
+		return c.fail(r, fault{ErrAddress, err})
 	}
 	kind := ErrNoAnswer
 	for _, known := range []error{ErrCredentials, ErrInvalidCall, ErrTooLarge} {

@@ -13,7 +13,7 @@ import (
 
 func TestNoWindowHoldsMoreThanBurstPlusRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		bucket := NewBucket(BucketConfig{PerSecond: 9, Burst: 5, MaxWait: time.Hour})
+		bucket := NewBucket(BucketConfig{Calls: 95, Per: 10 * time.Second, Burst: 5, MaxWait: time.Hour})
 		var mu sync.Mutex
 		var sent []time.Time
 		var all sync.WaitGroup
@@ -50,7 +50,7 @@ func TestNoWindowHoldsMoreThanBurstPlusRate(t *testing.T) {
 
 func TestA429HoldsEveryCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		bucket := NewBucket(BucketConfig{PerSecond: 10, Burst: 10})
+		bucket := NewBucket(BucketConfig{Calls: 19, Burst: 10})
 		began := time.Now()
 		bucket.Observe(http.StatusTooManyRequests, http.Header{"Retry-After": {"7"}})
 		bucket.Observe(http.StatusTooManyRequests, http.Header{"Retry-After": {"2"}}) // shorter news does not cut a longer pause
@@ -68,7 +68,7 @@ func TestA429HoldsEveryCaller(t *testing.T) {
 
 func TestAPauseThatBeginsWhileWaitingIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		bucket := NewBucket(BucketConfig{PerSecond: 1, Burst: 1})
+		bucket := NewBucket(BucketConfig{Calls: 1})
 		require.NoError(t, bucket.Wait(t.Context()))
 		began := time.Now()
 		done := make(chan error)
@@ -115,7 +115,7 @@ func TestNobodyWaitsLongerThanItHelps(t *testing.T) {
 		require.ErrorAs(t, bucket.Wait(ctx), &limited, "its time is over before the pause")
 		require.Zero(t, time.Since(began))
 
-		slow := NewBucket(BucketConfig{PerSecond: 0.01})
+		slow := NewBucket(BucketConfig{Calls: 1, Per: 100 * time.Second})
 		require.NoError(t, slow.Wait(t.Context()))
 		require.ErrorAs(t, slow.Wait(t.Context()), &limited, "the queue itself is too long")
 		require.Equal(t, 100*time.Second, limited.RetryAfter.Round(time.Second))
@@ -124,7 +124,7 @@ func TestNobodyWaitsLongerThanItHelps(t *testing.T) {
 
 func TestWaitEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		bucket := NewBucket(BucketConfig{PerSecond: 0.1})
+		bucket := NewBucket(BucketConfig{Calls: 1, Per: 10 * time.Second})
 		require.NoError(t, bucket.Wait(t.Context()))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)

@@ -68,17 +68,28 @@ func (c *Client) prepare(ctx context.Context, r *request) (*resty.Request, error
 	for name, values := range r.Header {
 		rest.Header[http.CanonicalHeaderKey(name)] = values
 	}
-	if r.Body == nil {
-		return rest, nil
+	body, kind, err := encode(r)
+	if err != nil || kind == "" {
+		return rest, err
 	}
-	body, err := json.Marshal(r.Body)
-	if err != nil {
-		return nil, fmt.Errorf("%w: its body cannot be written as JSON", ErrInvalidCall)
-	}
-	rest.SetHeader("Content-Type", "application/json")
+	rest.SetHeader("Content-Type", kind)
 	// A reader of bytes, so that the length is known and the standard library can send it anew on a connection that
 	// turned out dead before a byte went out.
 	return rest.SetBody(bytes.NewReader(body)), nil
+}
+
+// encode gives the body of a call and its type, which is empty if the call has no body.
+func encode(r *request) (body []byte, kind string, err error) {
+	if r.Form != nil {
+		return []byte(r.Form.Encode()), "application/x-www-form-urlencoded", nil
+	}
+	if r.Body == nil {
+		return nil, "", nil
+	}
+	if body, err = json.Marshal(r.Body); err != nil {
+		return nil, "", fmt.Errorf("%w: its body cannot be written as JSON", ErrInvalidCall)
+	}
+	return body, "application/json", nil
 }
 
 // read takes the body into a pooled buffer, up to the limit.
@@ -111,4 +122,22 @@ func (c *Client) authorize(_ *resty.Client, r *http.Request) error {
 		return err
 	}
 	return fault{ErrCredentials, err}
+}
+
+// prepared gets what the credentials need before the call waits for its turn.
+func (c *Client) prepared(next exchange) exchange {
+	if c.config.Prepare == nil {
+		return next
+	}
+	return func(ctx context.Context, r *request) (*Response, error) {
+		if r.Anonymous {
+			return next(ctx, r)
+		}
+		ready, err := c.config.Prepare(ctx)
+		if err != nil {
+			c.config.Metrics.refused(c.config.Vendor, r.Operation)
+			return nil, NoCredentials(c.config.Vendor, r.Operation, err)
+		}
+		return next(ready, r)
+	}
 }

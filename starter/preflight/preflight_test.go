@@ -41,7 +41,7 @@ func subject(t *testing.T, hl sandboxghl.Options, sg sandboxsage.Options) (Subje
 	s.Config.Sage.ExtraFieldPrefix = "Z_"
 	s.Config.Sage.SalesRepID = books.APIUser()
 	s.Temporal = func(context.Context) []Finding { return []Finding{{Part: "temporal", Check: "namespace", Verdict: OK}} }
-	s.GHL, err = ghl.New(ghl.Options{BaseURL: source.URL(), LocationID: source.Location(), TokenSource: ghl.StaticToken(source.Token())})
+	s.GHL, err = ghl.New(ghl.Options{BaseURL: source.URL(), LocationID: source.Location(), Credentials: ghl.StaticToken(source.Token())})
 	require.NoError(t, err)
 	s.Sage, err = sage.New(sage.Options{BaseURL: books.URL(), PublicKey: public, PrivateKey: private, RequestsPerSecond: 10_000})
 	require.NoError(t, err)
@@ -159,7 +159,7 @@ func TestWhatHighLevelRefusesIsExplained(t *testing.T) {
 			require.NoError(t, source.Start())
 			t.Cleanup(source.Close)
 			var err error
-			s.GHL, err = ghl.New(ghl.Options{BaseURL: source.URL(), LocationID: c.location, TokenSource: ghl.StaticToken(c.token)})
+			s.GHL, err = ghl.New(ghl.Options{BaseURL: source.URL(), LocationID: c.location, Credentials: ghl.StaticToken(c.token)})
 			require.NoError(t, err)
 			report := run(t, s)
 			assert.False(t, report.OK)

@@ -122,7 +122,7 @@ func newVendorAPI(t *testing.T) *vendorAPI {
 
 func (v *vendorAPI) client(readOnly bool) *ghl.Client {
 	client, err := ghl.New(ghl.Options{
-		LocationID: "3SwdhCu3svxI8AKsPJt6", TokenSource: ghl.StaticToken("pit-test"), Limiter: ghl.NewLimiterAt(0, 0), Transport: v,
+		LocationID: "3SwdhCu3svxI8AKsPJt6", Credentials: ghl.StaticToken("pit-test"), Limiter: ghl.NewLimiterAt(0, 0), Transport: v,
 		ReadOnly: readOnly,
 	})
 	require.NoError(v.t, err)
@@ -625,7 +625,7 @@ func TestDocumentedFailuresAreErrors(t *testing.T) {
 				body, err := json.Marshal(example(content.Schema))
 				require.NoError(t, err)
 				client, err := ghl.New(ghl.Options{
-					LocationID: "x", TokenSource: ghl.StaticToken("x"), Limiter: ghl.NewLimiterAt(0, 0), Transport: failing{code, string(body)},
+					LocationID: "x", Credentials: ghl.StaticToken("x"), Limiter: ghl.NewLimiterAt(0, 0), Transport: failing{code, string(body)},
 				})
 				require.NoError(t, err)
 				for method, rows := range calls {

@@ -149,7 +149,7 @@ func (m *model) close() {
 func (s *system) restart() error {
 	line := &line{base: http.DefaultTransport, deaths: s.deaths}
 	from, err := ghl.New(ghl.Options{BaseURL: s.ghl.URL(), LocationID: s.ghl.Location(), Limiter: noLimit{}, Transport: line,
-		TokenSource: ghl.StaticToken(s.ghl.Token()), Timeout: 5 * time.Second})
+		Credentials: ghl.StaticToken(s.ghl.Token()), Timeout: 5 * time.Second})
 	if err != nil {
 		return err
 	}

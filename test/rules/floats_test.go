@@ -12,11 +12,11 @@ import (
 // floatsAllowed names the declarations that may use floats, each with the reason why no money is in sight.
 // An entry that allows nothing any more is a violation too.
 var floatsAllowed = map[string]string{
-	"clients/ghl/limit.go NewLimiterAt":        "requests per second",
 	"clients/ghl/wire.go moment.UnmarshalJSON": "whole milliseconds, written 1e12",
 	"clients/sage/client.go Options":           "requests per second",
 	"clients/sage/client.go NewLimiter":        "requests per second",
-	"clients/transport/limit.go BucketConfig":  "requests per second",
+	"clients/transport/slots.go SlotsConfig":   "requests per second",
+	"clients/transport/slots.go NewSlots":      "requests per second",
 	"clients/transport/metrics.go NewMetrics":  "bounds of histograms, in seconds",
 }
 

@@ -1,0 +1,172 @@
+package ghl
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tallystick/tallystick/clients/transport"
+)
+
+const (
+	// usualLife is the life of an access token in HighLevel's Authorization guide, for an answer that does not tell it.
+	usualLife   = 24 * time.Hour
+	longestLife = 10 * 365 * 24 * time.Hour
+)
+
+// Grant is what HighLevel gave. However it is printed, logged or marshalled, it does not show its tokens.
+type Grant struct {
+	// AccessToken is the bearer token. RefreshToken is good for one use, and empty if the access token must be got anew
+	// in another way.
+	AccessToken, RefreshToken string
+	// Expires is when the access token ends, by this machine's clock and on the safe side.
+	Expires time.Time
+	// Scopes are those that were granted, which may be fewer than were asked for.
+	Scopes   []string
+	UserType UserType
+	// LocationID is set for a token of a location. CompanyID may be empty.
+	LocationID, CompanyID, UserID string
+	// Bulk says that an agency installed the app for several locations: ApprovedLocations, unless it approved all of them,
+	// and later ones too if FutureLocations.
+	Bulk, FutureLocations bool
+	ApprovedLocations     []string
+}
+
+// describe is all that may be shown of a grant.
+func (g Grant) describe() string {
+	return fmt.Sprintf("grant for %s (location %q, company %q, expires %s)", g.UserType, g.LocationID, g.CompanyID,
+		g.Expires.UTC().Format(time.RFC3339))
+}
+
+// String implements fmt.Stringer.
+func (g Grant) String() string { return g.describe() }
+
+// GoString implements fmt.GoStringer.
+func (g Grant) GoString() string { return g.describe() }
+
+// Format implements fmt.Formatter, as verbs of numbers would print the fields.
+func (g Grant) Format(to fmt.State, _ rune) { _, _ = io.WriteString(to, g.describe()) }
+
+// LogValue implements slog.LogValuer.
+func (g Grant) LogValue() slog.Value { return slog.StringValue(g.describe()) }
+
+// MarshalJSON implements json.Marshaler. Whoever keeps the tokens names them.
+func (g Grant) MarshalJSON() ([]byte, error) { return json.Marshal(g.describe()) }
+
+// readGrant reads what both token endpoints answer.
+func readGrant(op Operation, answer json.RawMessage, began time.Time, asked UserType) (Grant, error) {
+	var w struct {
+		AccessToken  text       `json:"access_token"`
+		RefreshToken text       `json:"refresh_token"`
+		ExpiresIn    text       `json:"expires_in"`
+		Scope        text       `json:"scope"`
+		UserType     text       `json:"userType"`
+		LocationID   text       `json:"locationId"`
+		CompanyID    text       `json:"companyId"`
+		UserID       text       `json:"userId"`
+		Bulk         flag       `json:"isBulkInstallation"`
+		Future       flag       `json:"installToFutureLocations"`
+		Approved     list[text] `json:"approvedLocations"`
+	}
+	if err := json.Unmarshal(answer, &w); err != nil {
+		return Grant{}, unusable(op, "it is not the JSON expected")
+	}
+	if w.AccessToken == "" {
+		return Grant{}, unusable(op, "it holds no token")
+	}
+	g := Grant{
+		AccessToken: string(w.AccessToken), RefreshToken: string(w.RefreshToken), Scopes: strings.Fields(string(w.Scope)),
+		UserType: UserType(w.UserType), LocationID: string(w.LocationID), CompanyID: string(w.CompanyID), UserID: string(w.UserID),
+		Bulk: w.Bulk.on, FutureLocations: w.Future.on, ApprovedLocations: texts(w.Approved),
+	}
+	g.Expires = began.Add(usualLife)
+	if seconds, err := strconv.ParseInt(string(w.ExpiresIn), 10, 64); err == nil && seconds >= 0 {
+		g.Expires = began.Add(min(time.Duration(min(seconds, int64(longestLife/time.Second)))*time.Second, longestLife))
+	}
+	if g.UserType == "" {
+		g.UserType = asked
+	}
+	if g.UserType == "" && g.LocationID != "" {
+		g.UserType = LocationUser
+	} else if g.UserType == "" {
+		g.UserType = CompanyUser
+	}
+	return g, nil
+}
+
+// unusable is the error of a success that gave nothing usable. The vendor may have replaced tokens all the same.
+func unusable(op Operation, why string) error {
+	return &transport.Error{Vendor: vendor, Operation: op.Name, Status: http.StatusOK, MayHaveLanded: op.Write,
+		Err: fmt.Errorf("%w: %s", transport.ErrUnreadable, why)}
+}
+
+// badApp matches complaints about the app's own credentials. HighLevel has not published its words (issue 249 of its
+// repository); invalid_client is OAuth's (RFC 6749, 5.2).
+var badApp = regexp.MustCompile(`(?i)\binvalid[_ ]client\b|\bunauthorized[_ ]client\b|\bclient[_ ]?(id|secret|credentials?)\b`)
+
+// Refused tells that HighLevel refuses the code, the refresh token or the location itself, so that only a person can help:
+// a 4xx from the API other than 408, 425 and 429. It is false if the app's own credentials are wrong, because connecting
+// anew would not help against that, for the answer of a proxy, and for a 401 of a call that was made with an access token,
+// which may have to be renewed.
+func Refused(err error) bool {
+	e := transport.AsError(err)
+	if e == nil || e.Vendor != vendor || !slices.Contains([]string{oauthToken.Name, oauthLocationToken.Name}, e.Operation) {
+		return false
+	}
+	if e.Code == notJSON || badApp.MatchString(e.Code+" "+e.Message) || strings.HasPrefix(strings.ToLower(e.Message), "cannot ") {
+		return false
+	}
+	switch e.Status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	case http.StatusUnauthorized:
+		return e.Operation == oauthToken.Name || noScope.MatchString(e.Message)
+	}
+	return e.Status >= 400 && e.Status < 500
+}
+
+// Scope is one permission that a token can have.
+type Scope struct {
+	// Name is HighLevel's, For what Tallystick needs it for.
+	Name, For string
+}
+
+// Scopes are the permissions worth asking for (the scopes that the published files give for each operation). Agency names
+// the two that only an agency's installation needs.
+func Scopes() []Scope {
+	return []Scope{
+		{"payments/orders.readonly", "reading orders and their fulfillments, and being told of new ones"},
+		{"payments/orders.write", "creating fulfillments"},
+		{"payments/orders.collectPayment", "recording payments on orders"},
+		{"payments/transactions.readonly", "reading payments and refunds"},
+		{"payments/subscriptions.readonly", "reading subscriptions"},
+		{"payments/coupons.readonly", "reading coupons"},
+		{"payments/coupons.write", "creating, changing and deleting coupons"},
+		{"products.readonly", "reading products"},
+		{"products.write", "creating and changing products"},
+		{"products/prices.readonly", "reading prices, SKUs and stock"},
+		{"products/prices.write", "changing prices and stock"},
+		{"contacts.readonly", "reading who bought"},
+		{"contacts.write", "writing contacts, tags and notes"},
+		{"invoices.readonly", "reading invoices"},
+		{"invoices.write", "creating invoices for payments made elsewhere"},
+		{"oauth.readonly", "listing the locations of an agency"},
+		{"oauth.write", "getting tokens for the locations of an agency"},
+	}
+}
+
+// DefaultScopes are the names of Scopes.
+func DefaultScopes() []string {
+	var names []string
+	for _, scope := range Scopes() {
+		names = append(names, scope.Name)
+	}
+	return names
+}
