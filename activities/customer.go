@@ -209,7 +209,7 @@ func accountByEmail(ctx context.Context, conn *connection, email string) (*sage.
 	return &rows[0], nil
 }
 
-// searchable lets an address pass that cannot be put into a filter: then it cannot be found, which is no reason to keep
+// searchable lets an address pass that cannot be put into a filter (A49): then it cannot be found, which is no reason to keep
 // its owner's orders out of the books.
 func searchable(err error) error {
 	if errors.Is(err, transport.ErrInvalidCall) {
@@ -269,7 +269,7 @@ func ensureContact(
 	return conn.Contacts.Create(ctx, conn.newContact(in, account))
 }
 
-// The lengths that Sage's published schemas give, and for fields whose length is published nowhere a cautious one.
+// The lengths that Sage's published schemas give, and for fields whose length is published nowhere a cautious one (A65).
 const (
 	nameLength    = 50
 	emailLength   = 100
@@ -307,7 +307,7 @@ func (c *connection) newContact(in BringCustomerInput, account int64) sage.Conta
 		last = "HighLevel contact " + shortIdentity(in.ExtID)
 	}
 	if first == "" {
-		first = "-" // Sage requires a first name
+		first = "-" // Sage requires a first name (A66)
 	}
 	return sage.ContactFields{
 		ExtID: &in.ExtID, AccountID: &account, FirstName: text(first, nameLength), LastName: text(last, nameLength),
@@ -329,7 +329,8 @@ func normalEmail(email string) string { return strings.ToLower(strings.TrimSpace
 
 func sameEmail(a, b string) bool { return normalEmail(a) == normalEmail(b) }
 
-// emailFilter asks for the address as given and in lower case; whether Sage regards case is documented nowhere.
+// emailFilter asks for the address as given and in lower case; whether Sage regards case is documented nowhere
+// (A50).
 func emailFilter(email string) sage.Where {
 	given, lower := strings.TrimSpace(email), normalEmail(email)
 	if given == lower {

@@ -50,7 +50,7 @@ func factsOf(b domain.Booking) []fact {
 }
 
 // factWrites are the extra fields and the internal comment that differ from what the order holds; nothing to write
-// gives none and nil.
+// gives none and nil. What is gone is written as 0 or as an empty text (A72).
 func (t tenant) factWrites(order sage.Order, b domain.Booking, lines lineMark) (sage.ExtraFields, *string) {
 	extra, moments := sage.ExtraFields{}, sage.ExtraFields{}
 	var rest []fact
@@ -120,7 +120,7 @@ func fieldValue(field sage.Field, value any) any {
 	return value
 }
 
-// sameExtra compares as Sage stores. Its dates end in a "Z" that is not proven to mean UTC, so a moment that differs by
+// sameExtra compares as Sage stores. Its dates end in a "Z" that is not proven to mean UTC (A60), so a moment that differs by
 // whole quarters of an hour, up to the widest zone, is the same moment.
 func sameExtra(extra sage.Extra, name string, want any) bool {
 	moment, ok := want.(sage.Time)

@@ -11,7 +11,7 @@ import (
 	"github.com/tallystick/tallystick/internal/store"
 )
 
-// lineLength is what Sage's published schema allows for a line's description, in characters.
+// lineLength is what Sage's published schema allows for a line's description, in characters (A65).
 const lineLength = 2000
 
 // lineChanges is what must be done so that an order's lines are those of its booking.
@@ -109,7 +109,7 @@ func (p linePlan) sort(have []sage.Line, changes *lineChanges) [][]sage.Line {
 }
 
 // placeOf tells whether a line that the ledger does not know is ours, and its place among ours. Where the ledger knows
-// no line at all, the maker's are ours wherever they stand, for the booking may have been longer before.
+// no line at all, the maker's are ours wherever they stand, for the booking may have been longer before (A58).
 func (p linePlan) placeOf(line sage.Line, taken map[int]bool) (position int, ours bool) {
 	at, whole := line.Position.Int64()
 	position = int(at) - 1

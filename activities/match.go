@@ -117,7 +117,7 @@ func (b *bringing) dropDuplicates(ctx context.Context, kept sage.Order, ours []s
 	return nil
 }
 
-// untouched tells whether an order and its lines were made and changed by one user only, and may be removed.
+// untouched tells whether an order and its lines were made and changed by one user only (A59), and may be removed.
 func untouched(order sage.Order, lines []sage.Line, by int64) bool {
 	if order.Locked() != "" || markIn(order.InternalComment) != "" || !onlyBy(order.Audit, by) {
 		return false
@@ -188,7 +188,7 @@ func (b *bringing) adoptable(order sage.Order) (*sage.Order, error) {
 }
 
 // plausible leaves out orders that bear this sale's invoice number by chance: short numbers recur, so one that agrees
-// in neither the total nor the customer is somebody else's. A HighLevel order id does not recur.
+// in neither the total nor the customer is somebody else's (A37). A HighLevel order id does not recur.
 func (b *bringing) plausible(byReference []sage.Order) []sage.Order {
 	var candidates []sage.Order
 	for _, order := range byReference {
@@ -229,7 +229,7 @@ func (b *bringing) writeAdoption(ctx context.Context, claim *held, order *sage.O
 	return b.conn.Orders.Update(ctx, order.ID, sage.OrderFields{ExtID: &now.ExtID, InternalComment: &now.InternalComment})
 }
 
-// zoneMargin covers that Sage's times may not be UTC.
+// zoneMargin covers that Sage's times may not be UTC (A60).
 const zoneMargin = 24 * time.Hour
 
 // openOrders are the open orders of the same account, currency and total that people made at about the time of the sale.

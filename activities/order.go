@@ -273,8 +273,8 @@ func (b *bringing) upToDate(order sage.Order) bool {
 	return !differs
 }
 
-// verifyAndEnter reads back what was written and compares, for Sage ignores fields it does not know, checks no totals
-// and takes one external id twice.
+// verifyAndEnter reads back what was written and compares, for Sage ignores fields it does not know (A55), checks no
+// totals and takes one external id twice. Lines are read as well: the order's date does not tell of them (A71).
 func (b *bringing) verifyAndEnter(ctx context.Context) error {
 	doing(ctx, "reading back")
 	match, err := b.conn.Orders.FindByExtID(ctx, b.booking.ExtID)

@@ -9,7 +9,7 @@ import (
 	"github.com/tallystick/tallystick/internal/store"
 )
 
-// productLength is how long a product's name may be. Sage publishes no length for it; its lists hold 50.
+// productLength is how long a product's name may be. Sage publishes no length for it; its lists hold 50 (A65).
 const productLength = 50
 
 // ensureProducts finds or makes the Sage product of every line and gives their ids by external id.

@@ -37,7 +37,7 @@ type SageSettings struct {
 	MatchOpenWithin time.Duration
 	// ReplaceAdoptedLines lets an adopted order's own lines be replaced. Otherwise they are left alone.
 	ReplaceAdoptedLines bool
-	// Settle is how long a write whose outcome is unknown is given before it is looked for.
+	// Settle is how long a write whose outcome is unknown is given before it is looked for (A45).
 	Settle time.Duration
 }
 

@@ -124,7 +124,7 @@ func itemOf(item ghl.OrderItem, currency domain.Currency) (one domain.Item, know
 }
 
 // clearings reads HighLevel's words for the state of a transaction. The vocabulary is open: "succeeded" is the one
-// documented, the others were met in the field. A word that is not here counts as pending.
+// documented, the others were met in the field (A02). A word that is not here counts as pending.
 var clearings = map[string]domain.Clearing{
 	"succeeded": domain.Settled, "success": domain.Settled, "paid": domain.Settled, "completed": domain.Settled,
 	"captured": domain.Settled, "refunded": domain.Settled, "partially_refunded": domain.Settled,

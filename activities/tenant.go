@@ -67,7 +67,7 @@ func (t tenant) defaults(resource string) sage.ExtraFields {
 	return maps.Clone(sage.ExtraFields(t.settings.Defaults[resource]))
 }
 
-// field gives the tenant's extra field for a fact, and whether it has one.
+// field gives the tenant's extra field for a fact, and whether the schema lists one (A63).
 func (t tenant) field(fact string) (sage.Field, bool) {
 	name := t.settings.FieldNames[fact]
 	if name == "" {

@@ -147,7 +147,7 @@ type explanation struct {
 
 // explain finds how the total follows from the items: with tax on top, with tax already in the prices, or, where the
 // source gives neither tax nor shipping (HighLevel documents them on webhooks only), with the rest as one charge that
-// is not itemised. What else does not add up is a person's to judge.
+// is not itemised (A14, A15). What else does not add up is a person's to judge.
 func (s Sale) explain(gross Money) (explanation, error) {
 	zero := NewMoney(0, s.Currency)
 	parts := explanation{discount: zero, tax: zero, shipping: zero, other: zero}

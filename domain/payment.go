@@ -16,7 +16,8 @@ const (
 	Failed  Clearing = "failed"
 )
 
-// Payment is one transaction for an order. Refunds do not come as payments of their own: they add up in Refunded.
+// Payment is one transaction for an order. Refunds do not come as payments of their own: they add up in Refunded
+// (A03).
 type Payment struct {
 	ID        string    `json:"id"`
 	Clearing  Clearing  `json:"clearing"`

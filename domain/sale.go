@@ -71,7 +71,7 @@ func (c Customer) FullName() string {
 	return strings.TrimSpace(strings.TrimSpace(c.FirstName) + " " + strings.TrimSpace(c.LastName))
 }
 
-// AsOf is the newest moment at which the source says that the order or one of its payments changed. News with an older
+// AsOf is the newest moment at which the source says that the order or one of its payments changed (A17). News with an older
 // AsOf never overwrites what was brought from newer news.
 func (s Sale) AsOf() time.Time {
 	newest := s.UpdatedAt
@@ -101,7 +101,7 @@ func (s Sale) References() []string {
 	return refs
 }
 
-// Free tells an order that is complete without any payment because there was nothing to pay.
+// Free tells an order that is complete without any payment because there was nothing to pay (A05).
 func (s Sale) Free() bool {
 	return s.Total.IsZero() && len(s.Payments) == 0 && strings.EqualFold(s.Status, "completed")
 }
@@ -133,6 +133,7 @@ func (s Sale) checkPayment(p Payment) error {
 	if p.Amount.Minor < 0 || p.Refunded.Minor < 0 || p.Refunded.Minor > p.Amount.Minor {
 		return fmt.Errorf("%w: payment %s of %s has refunds of %s", ErrMoney, p.ID, p.Amount, p.Refunded)
 	}
+	// Amounts are in major units (A01).
 	if hundredfold, err := s.Total.Times(100); err == nil && !s.Total.IsZero() && p.Amount == hundredfold {
 		return fmt.Errorf("%w: payment %s of %s is exactly a hundred times the order's total %s: its provider seems to "+
 			"report minor units", ErrMoney, p.ID, p.Amount, s.Total)

@@ -165,7 +165,7 @@ func wrong(op Operation, why string) error {
 }
 
 // tenant names the location as the payments and invoices modules want it. The published files no longer list altType
-// for orders, but the live API was seen to answer "altType should not be empty", so both are always sent.
+// for orders, but the live API was seen to answer "altType should not be empty" (A12), so both are always sent.
 func (a *api) tenant() url.Values {
 	return url.Values{"altId": {a.location}, "altType": {"location"}}
 }

@@ -39,7 +39,7 @@ func (s *Contacts) Get(ctx context.Context, id string) (Contact, error) {
 
 // ContactInput is what a contact shall have. What is empty is not sent.
 //
-// It has no tags on purpose: with an upsert HighLevel puts the tags sent in the place of all tags the contact has, and
+// It has no tags on purpose: with an upsert HighLevel puts the tags sent in the place of all tags the contact has (A33), and
 // automations hang on tags. AddTags adds.
 type ContactInput struct {
 	// Email or Phone is required: by them HighLevel finds the contact, in the order of the location's setting "Allow
@@ -92,7 +92,8 @@ func (s *Contacts) Upsert(ctx context.Context, in ContactInput) (contact Contact
 }
 
 // FindDuplicate looks for the contact that HighLevel would take for the one with this e-mail address or phone number; one
-// of them may be empty. HighLevel documents no answer: {contact: …} with an object or null was seen.
+// of them may be empty. HighLevel documents no answer: {contact: …} with an object or null was seen
+// (A32).
 func (s *Contacts) FindDuplicate(ctx context.Context, email, phone string) (contact Contact, found bool, err error) {
 	if email == "" && phone == "" {
 		return Contact{}, false, wrong(contactsDuplicate, "it has neither an e-mail address nor a phone number to look for")

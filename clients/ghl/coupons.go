@@ -52,9 +52,9 @@ type CouponRenewal struct {
 	Months int64 `json:"months,omitempty"`
 }
 
-// CouponInput is a coupon as it shall be. A change needs all of it: what is left out may be lost.
+// CouponInput is a coupon as it shall be. A change needs all of it: what is left out may be lost (A28).
 type CouponInput struct {
-	// Name and Code are required. Whether a code must be unique is not documented: search for it first.
+	// Name and Code are required. Whether a code must be unique is not documented (A29): search for it first.
 	Name, Code string
 	// DiscountType and DiscountValue are as in Coupon. Required.
 	DiscountType  string
@@ -171,7 +171,7 @@ type couponBody struct {
 }
 
 // renewalBody of the type forever has no duration: HighLevel's file calls it required there as well, which its own
-// answers contradict.
+// answers contradict (A27).
 type renewalBody struct {
 	Type         string `json:"type"`
 	Duration     int64  `json:"duration,omitempty"`
@@ -227,7 +227,7 @@ type futureWire struct {
 	Duration count `json:"duration"`
 }
 
-// perCustomer takes the number of answers, and the yes or no of requests in case an answer echoes it.
+// perCustomer takes the number of answers, and the yes or no of requests in case an answer echoes it (A29).
 type perCustomer int64
 
 func (p *perCustomer) UnmarshalJSON(data []byte) error {

@@ -28,7 +28,7 @@ func classify(status int, h http.Header, body []byte) transport.Words {
 	if wait, spent := dailySpent(h, now); spent {
 		words.RetryAfter = wait
 	} else if words.RetryAfter = transport.ParseRetryAfter(h, now); words.RetryAfter == 0 {
-		words.RetryAfter = intervalOf(h) // HighLevel documents no Retry-After
+		words.RetryAfter = intervalOf(h) // HighLevel documents no Retry-After (A20)
 	}
 	return words
 }
@@ -51,7 +51,7 @@ var (
 )
 
 // IsNotFound tells that the object asked for does not exist. HighLevel says so with 404, and in some places with 400
-// and "Order not found". A 404 for an unknown route or from a proxy is none.
+// and "Order not found" (A21). A 404 for an unknown route or from a proxy is none.
 func IsNotFound(err error) bool {
 	e := transport.AsError(err)
 	if e == nil || e.Code == notJSON {
@@ -78,11 +78,12 @@ func IsTokenInvalid(err error) bool {
 	return e != nil && e.Status == http.StatusUnauthorized && !noScope.MatchString(e.Message) && expired.MatchString(e.Message)
 }
 
-// IsScopeMissing tells that the token is good but may not do this: somebody must grant the scope; renewing is useless.
+// IsScopeMissing tells that the token is good but may not do this: somebody must grant the scope; renewing is useless
+// (A21).
 func IsScopeMissing(err error) bool {
 	e := transport.AsError(err)
 	return e != nil && e.Status == http.StatusUnauthorized && noScope.MatchString(e.Message)
 }
 
-// IsWrongLocation tells that the token belongs to another location.
+// IsWrongLocation tells that the token belongs to another location (A93).
 func IsWrongLocation(err error) bool { return transport.IsStatus(err, http.StatusForbidden) }

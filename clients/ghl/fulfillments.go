@@ -72,7 +72,7 @@ func (s *Fulfillments) List(ctx context.Context, orderID string) ([]Fulfillment,
 	return all, nil
 }
 
-// Create records a shipment. Each call makes another one, and may write to the customer again: after an error with
+// Create records a shipment. Each call makes another one, and may write to the customer again (A34): after an error with
 // MayHaveLanded, List and compare trackings and items before repeating.
 func (s *Fulfillments) Create(ctx context.Context, orderID string, in FulfillmentInput) (Fulfillment, error) {
 	if len(in.Items) == 0 {

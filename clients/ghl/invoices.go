@@ -18,7 +18,7 @@ type Invoice struct {
 	ID         string `json:"id"`
 	LocationID string `json:"locationId"`
 	// Number is what people call the invoice by; HighLevel writes it as a text or a number and does not say that it is
-	// unique.
+	// unique (A37).
 	Number string `json:"number"`
 	Name   string `json:"name"`
 	// Status is draft, sent, payment_processing, paid, void or partially_paid.
@@ -231,7 +231,7 @@ type InvoicePayment struct {
 	// Mode is cash, card, cheque, bank_transfer or other. Required.
 	Mode string
 	// Card belongs to the mode card, ChequeNumber to the mode cheque. HighLevel's file calls both required in every
-	// mode; integrations leave them out.
+	// mode; integrations leave them out (A35).
 	Card         *Card
 	ChequeNumber string
 	Notes        string

@@ -19,7 +19,7 @@ const (
 	burst = 2
 )
 
-// Limiter keeps HighLevel's limits for one location: it paces requests so that the burst limit is never reached, also
+// Limiter keeps HighLevel's limits for one location (A19, A95): it paces requests so that the burst limit is never reached, also
 // by several processes together (see transport.Bucket.Share), and obeys the X-RateLimit headers where others draw on the
 // same allowance.
 type Limiter struct{ *transport.Bucket }
@@ -49,7 +49,7 @@ func (l Limiter) Observe(status int, h http.Header) {
 }
 
 // dailySpent tells how long until the daily quota is renewed. X-RateLimit-Daily-Reset holds milliseconds, as the
-// vendor's SDK reads it "when reported"; without it the day is taken to end at midnight UTC.
+// vendor's SDK reads it "when reported"; without it the day is taken to end at midnight UTC (A20).
 func dailySpent(h http.Header, now time.Time) (time.Duration, bool) {
 	left, ok := number(h, "X-RateLimit-Daily-Remaining")
 	if !ok || left > 0 {

@@ -59,7 +59,7 @@ type Source struct {
 	Name string `json:"name,omitempty"`
 }
 
-// OrderItem is a line of an order.
+// OrderItem is a line of an order: an object, whatever HighLevel's file says (A13).
 type OrderItem struct {
 	ID       string        `json:"id,omitempty"`
 	Name     string        `json:"name"`
@@ -101,7 +101,7 @@ type Tax struct {
 // OrderFilter narrows a list of orders. Empty fields do not filter.
 type OrderFilter struct {
 	// From and To bound the time, by a date field that HighLevel does not name. The span asked for is a day wider on
-	// both sides, since the zone of those dates is not documented either; leave To zero for "until now".
+	// both sides, since the zone of those dates is not documented either (A09); leave To zero for "until now".
 	From, To time.Time
 	Status   string
 	// PaymentStatus is paid, unpaid, refunded or partially_paid. No answer tells it back.
@@ -125,8 +125,8 @@ func (s *Orders) Page(ctx context.Context, filter OrderFilter, at Cursor) (Page[
 	return page(ctx, s.api, listing{op: ordersList, query: query, limit: filter.Limit}, at, DecodeOrder)
 }
 
-// All walks all orders of the filter. The order in which HighLevel lists them is not documented. A *RowError stands for
-// one unreadable row and the walk goes on; any other error ends it.
+// All walks all orders of the filter. The order in which HighLevel lists them is not documented (A10). A *RowError stands
+// for one unreadable row and the walk goes on; any other error ends it.
 func (s *Orders) All(ctx context.Context, filter OrderFilter) iter.Seq2[Order, error] {
 	return all(ctx, func(ctx context.Context, at Cursor) (Page[Order], error) { return s.Page(ctx, filter, at) })
 }
@@ -162,6 +162,7 @@ type Card struct {
 
 // RecordPayment marks an order as paid by hand. HighLevel has no idempotency key and its answer names no transaction:
 // after an error with MayHaveLanded, and to learn the transaction's id, read the transactions of the order (EntityID).
+// It was reported to fail for orders that exist (A36).
 func (s *Orders) RecordPayment(ctx context.Context, orderID string, p OrderPayment) error {
 	if err := need(ordersRecordPayment, "the mode", p.Mode); err != nil {
 		return err

@@ -13,7 +13,8 @@ import (
 	"github.com/tallystick/tallystick/clients/transport"
 )
 
-// maxLimit is the page size asked for. HighLevel documents no largest size; 100 is known to work.
+// maxLimit is the page size asked for. HighLevel documents no largest size; 100 is known to work
+// (A10).
 const maxLimit = 100
 
 // ErrPagesRepeat says that the vendor gave the same page again instead of the next one.
@@ -92,7 +93,7 @@ func page[T any](ctx context.Context, a *api, list listing, at Cursor, decode fu
 
 // isLast decides whether a page of n rows that ends before next is the last one. A full page never is, whatever the
 // total says, as totals were seen to count the page only; a short one is, unless the total promises more, as the vendor
-// may give fewer rows than asked for. An empty page always is, so that a total too high ends too.
+// may give fewer rows than asked for (A10). An empty page always is, so that a total too high ends too.
 func isLast(n, limit, next int, total int64) bool {
 	return n == 0 || (n < limit && total <= int64(next))
 }
@@ -135,7 +136,7 @@ func all[T any](ctx context.Context, read func(context.Context, Cursor) (Page[T]
 }
 
 // setDates widens the span by a day on both sides: HighLevel's startAt and endAt are dates, and neither their time zone
-// nor whether the end is included is documented.
+// nor whether the end is included is documented (A09).
 func setDates(query url.Values, from, to time.Time) {
 	if !from.IsZero() {
 		query.Set("startAt", from.UTC().AddDate(0, 0, -1).Format(time.DateOnly))

@@ -52,7 +52,7 @@ type MembershipOffer struct {
 	Value string `json:"value"`
 }
 
-// PriceInput is a price as it shall be. Whether a change keeps or clears what is left out is not documented: give all
+// PriceInput is a price as it shall be. Whether a change keeps or clears what is left out is not documented (A30): give all
 // of it.
 type PriceInput struct {
 	// Name and Type are required; Type is as in CatalogPrice.

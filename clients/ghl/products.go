@@ -49,7 +49,7 @@ type VariantOption struct {
 	Name string `json:"name"`
 }
 
-// ProductInput is a product as it shall be. Whether a change keeps or clears what is left out is not documented: give
+// ProductInput is a product as it shall be. Whether a change keeps or clears what is left out is not documented (A30): give
 // all of it.
 type ProductInput struct {
 	// Name and Type are required; Type is as in CatalogProduct.

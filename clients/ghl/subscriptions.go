@@ -26,7 +26,7 @@ type Subscription struct {
 	// Amount is one instalment, in major units.
 	Amount domain.Number `json:"amount,omitempty"`
 	// Status is an open vocabulary; HighLevel's help names trialing, active, canceled, suspended, incomplete, past_due,
-	// incomplete_expired, unpaid and expired. It is not kept in step for PayPal.
+	// incomplete_expired, unpaid and expired. It is not kept in step for PayPal (A39).
 	Status string `json:"status"`
 	// Test says that no money moves.
 	Test bool `json:"test"`
@@ -48,7 +48,7 @@ type Subscription struct {
 
 // Schedule is when a subscription is charged. HighLevel gives no date of the next charge.
 type Schedule struct {
-	// ExecuteAt is as HighLevel writes it; it documents no form.
+	// ExecuteAt is as HighLevel writes it; it documents no form (A39).
 	ExecuteAt string `json:"executeAt,omitempty"`
 	// IntervalType is yearly, monthly, weekly, daily, hourly, minutely or secondly.
 	IntervalType string `json:"intervalType,omitempty"`

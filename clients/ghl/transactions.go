@@ -80,7 +80,7 @@ func (s *Transactions) Page(ctx context.Context, filter TransactionFilter, at Cu
 	return page(ctx, s.api, listing{op: transactionsList, query: query, limit: filter.Limit}, at, DecodeTransaction)
 }
 
-// All walks all transactions of the filter. The order in which HighLevel lists them is not documented. A *RowError
+// All walks all transactions of the filter. The order in which HighLevel lists them is not documented (A10). A *RowError
 // stands for one unreadable row and the walk goes on; any other error ends it.
 func (s *Transactions) All(ctx context.Context, filter TransactionFilter) iter.Seq2[Transaction, error] {
 	return all(ctx, func(ctx context.Context, at Cursor) (Page[Transaction], error) { return s.Page(ctx, filter, at) })

@@ -40,7 +40,7 @@ func (f *flag) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// moment takes the ways in which HighLevel writes a time. One that is absent or cannot be read is the zero time: a
+// moment takes the ways in which HighLevel writes a time (A18). One that is absent or cannot be read is the zero time: a
 // strange date must not keep a payment from the books.
 type moment struct{ time.Time }
 
@@ -85,7 +85,7 @@ func first(texts ...text) string {
 	return ""
 }
 
-// isTest reads the two marks of test data. An object that says nothing is live.
+// isTest reads the two marks of test data. An object that says nothing is live (A16).
 func isTest(liveMode, markAsTest flag) bool { return (liveMode.set && !liveMode.on) || markAsTest.on }
 
 // source is where an order or a transaction came from.
@@ -206,7 +206,7 @@ func (l *listAnswer) UnmarshalJSON(data []byte) error {
 		if err := json.Unmarshal(rows, &inner); err != nil {
 			return err
 		}
-		// White-label providers are typed as one object where a list is meant; an object with an id is a row.
+		// White-label providers are typed as one object where a list is meant; an object with an id is a row (A38).
 		if _, row := inner["_id"]; row && key == providerRows {
 			l.rows, l.total = []json.RawMessage{rows}, -1
 			return nil
@@ -231,7 +231,7 @@ func totalOf(list map[string]json.RawMessage) json.RawMessage {
 	return list["total"]
 }
 
-// readTotal reads a number, a quoted number, {total:n} or [{total:n}]; HighLevel uses all four.
+// readTotal reads a number, a quoted number, {total:n} or [{total:n}]; HighLevel uses all four (A31).
 func readTotal(data json.RawMessage) int64 {
 	var t text
 	var inner struct {

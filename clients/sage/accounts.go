@@ -87,7 +87,8 @@ var accountFields = filterFields(
 		"statusId", "segmentId", "rateId"},
 )
 
-// locked names the first reason not to write to a record. What Sage answers to such a write is not documented.
+// locked names the first reason not to write to a record. What Sage answers to such a write is not documented
+// (A69).
 func locked(deleted, readOnly, blocked Bool) string {
 	switch {
 	case bool(deleted):

@@ -15,7 +15,7 @@ import (
 
 const (
 	// DefaultBaseURL is the production address (developer page). A sandbox tenant has keys of its own; whether it has a
-	// host of its own is not documented.
+	// host of its own is not documented (A76).
 	DefaultBaseURL = "https://api.forcemanager.com/api/v4"
 	// DefaultRequestsPerSecond stays below the smaller of the vendor's two plans, 4 and 13 requests a second (Readme of
 	// the vendor's connector).
@@ -24,7 +24,7 @@ const (
 	defaultTimeout    = 30 * time.Second
 	defaultCatalogTTL = 10 * time.Minute
 	// limitPause is how long everything is held after a 429 that names no time. The limit counts seconds; what an
-	// over-limit answer looks like is not documented.
+	// over-limit answer looks like is not documented (A43).
 	limitPause = 2 * time.Second
 
 	vendor        = "sage"
@@ -171,7 +171,7 @@ func (o *Options) setDefaults() {
 func (c *Client) CloseIdle() { c.rest.CloseIdle() }
 
 // do sends a call in the current session, and once more in a new session if Sage answers 401. That is safe for writes
-// as well: a 401 comes before anything is stored.
+// as well: a 401 comes before anything is stored (A41).
 func (c *Client) do(ctx context.Context, call transport.Call, out any) error {
 	token, err := c.session.get(ctx, "")
 	if err != nil {

@@ -16,7 +16,8 @@
 //   - "help centre": support.forcemanager.net.
 //   - "integrations": public code that talks to real tenants, such as the Odoo module forcemanager_integration and
 //     paolofraz/Py-ForceManager.
-//   - "inferred": not written down anywhere; the client is built so that being wrong costs little.
+//   - "inferred": not written down anywhere; the client is built so that being wrong costs little. Each stands in
+//     docs/assumptions.md, from A40 on.
 //
 // The legacy API of the same brand (restfm.forcemanager.net, HMAC headers, snake_case) has nothing in common with this one.
 //

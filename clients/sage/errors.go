@@ -12,7 +12,7 @@ import (
 	"github.com/tallystick/tallystick/domain"
 )
 
-// Codes of the vendor's own (developer page). Where in an answer they stand is not documented.
+// Codes of the vendor's own (developer page). Where in an answer they stand is not documented (A70).
 const (
 	// CodeDatabase: Sage has no connection to its database. It passes.
 	CodeDatabase = "900"
@@ -22,7 +22,7 @@ const (
 	CodeMissing = "910"
 )
 
-// codeInText finds a vendor code that stands in the words rather than in a field of its own (inferred).
+// codeInText finds a vendor code that stands in the words rather than in a field of its own (inferred, A70).
 var codeInText = regexp.MustCompile(`(?i)(?:^|\b(?:error|code)\W{0,12})(900|901|910)\b`)
 
 // readWords reads an error body. Seen are {"Message"}, {"message"} and {"statusCode", "message", "error"} (endpoint
@@ -41,7 +41,7 @@ func readWords(status int, header http.Header, body []byte, keys *strings.Replac
 }
 
 // MaybeNotFound tells whether an error may mean that the record addressed does not exist. Sage answers 400 for a missing
-// id on get, update and delete (endpoint pages), as it does for much else, so this is only a hint: ask [Resource.Lookup].
+// id on get, update and delete (endpoint pages), as it does for much else, so this is only a hint (A53): ask [Resource.Lookup].
 func MaybeNotFound(err error) bool {
 	e := transport.AsError(err)
 	if e == nil {

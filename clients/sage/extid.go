@@ -13,7 +13,7 @@ type Keyed interface {
 
 // KeyedResource is a Resource whose records have an external id.
 //
-// Nothing says that external ids are unique, and nothing makes a create repeatable. Find-or-create is therefore the
+// Nothing says that external ids are unique (A44), and nothing makes a create repeatable. Find-or-create is therefore the
 // caller's, in these steps: FindByExtID; if there is a live record, use it and report duplicates; if not, Create; if
 // that error has MayHaveLanded, wait a while, FindByExtID again, and only then Create again. The waiting needs a durable
 // clock, which is why it isn't done here.

@@ -13,7 +13,7 @@ import (
 )
 
 // ExtraPrefix begins the name of every field that a tenant has added. Such fields sit at the top level of a record,
-// among the vendor's own (integrations; the vendor's connector flattens them into the body before it sends them).
+// among the vendor's own (integrations; the vendor's connector flattens them into the body before it sends them; A62).
 const ExtraPrefix = "Z_"
 
 var extraName = regexp.MustCompile(`^Z_[A-Za-z0-9_]{1,60}$`)

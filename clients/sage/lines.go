@@ -17,7 +17,7 @@ type Line struct {
 	Position domain.Number `json:"order"`
 	// Description holds up to 2,000 characters (schema in the endpoint pages).
 	Description string `json:"description"`
-	// Quantity is a whole number: the vendor's connector gives it 32 bits and no fraction.
+	// Quantity is a whole number: the vendor's connector gives it 32 bits and no fraction (A57).
 	Quantity domain.Number `json:"quantity"`
 	Price    domain.Number `json:"price"`
 	// Total is a plain field, not computed from the others (see Order.Total).

@@ -24,7 +24,7 @@ type Order struct {
 	TypeID        Ref `json:"typeId"`
 	CurrencyID    Ref `json:"currencyId"`
 
-	// Total is a plain field: Sage neither computes nor checks it (inferred from a sample of the endpoint pages whose
+	// Total is a plain field: Sage neither computes nor checks it (A56, inferred from a sample of the endpoint pages whose
 	// total is not the sum of its parts).
 	Total domain.Number `json:"total"`
 	// Discount1 to Discount4 are percentages.
@@ -71,7 +71,7 @@ func (o *Order) UnmarshalJSON(data []byte) (err error) {
 }
 
 // OrderFields are what is to be written of an order; nil fields are not sent. A create needs Reference, BranchID,
-// SalesRepID and StatusID: each is called required by one source or another.
+// SalesRepID and StatusID: each is called required by one source or another (A67).
 type OrderFields struct {
 	ExtID     *string `json:"extId,omitempty"`
 	Reference *string `json:"reference,omitempty"`

@@ -27,7 +27,7 @@ const (
 )
 
 // pageSize is the documented default. It is asked for all the same, in the header "Count" (vendor's connector, endpoint
-// pages). Other pages call the header X-FM-Entity-Count; with the default it does not matter who is right.
+// pages). Other pages call the header X-FM-Entity-Count; with the default it does not matter who is right (A51).
 const pageSize = 50
 
 // maxPages ends a list that has no end.
@@ -87,12 +87,12 @@ func (r *Resource[T, F]) Lookup(ctx context.Context, id int64) (record T, found 
 type ListOptions struct {
 	// Where selects rows; the zero value selects all, deleted ones included.
 	Where Where
-	// Order is the field to sort by, always descending (endpoint pages); "dateCreated" if empty. A fixed order keeps
+	// Order is the field to sort by, always descending (endpoint pages, A52); "dateCreated" if empty. A fixed order keeps
 	// pages apart: rows that come up meanwhile push others into the next page, where they are recognised, and none is
 	// left out.
 	Order string
 	// PageSize is the number of rows a call brings, 50 if zero. The largest that Sage allows is not documented;
-	// integrations use 300.
+	// integrations use 300 (A74).
 	PageSize int
 }
 
@@ -147,7 +147,7 @@ func (c *Client) create(ctx context.Context, call transport.Call) (int64, error)
 	return id, nil
 }
 
-// Update changes the fields that are set and leaves all others alone (PUT is partial: developer page, endpoint pages).
+// Update changes the fields that are set and leaves all others alone (PUT is partial: developer page, endpoint pages; A54).
 // Nothing is sent if none is set. There is no version to compare with, so read just before and write only fields that
 // are ours; a record that is Locked must not be written. Repeating the same update is harmless.
 func (r *Resource[T, F]) Update(ctx context.Context, id int64, fields F) error {

@@ -148,7 +148,7 @@ type NewExtraField struct {
 	Label string
 }
 
-// CreateExtraField adds a field to a resource and returns the id of its definition. The name is sent without its
+// CreateExtraField adds a field to a resource (A64) and returns the id of its definition. The name is sent without its
 // prefix, which Sage puts before it (help centre; the endpoint pages show "EmployeesNumber"). Only a set-up command that
 // somebody has asked for should call it.
 func (c *Client) CreateExtraField(ctx context.Context, on ExtraResource, field NewExtraField) (int64, error) {

@@ -14,7 +14,7 @@ import (
 
 const (
 	// sessionLife is when a session is renewed without being asked to. Public sources give a token anything from one
-	// hour to a day; the shortest of them, less a margin, fits all.
+	// hour to a day; the shortest of them, less a margin, fits all (A40).
 	sessionLife = 50 * time.Minute
 	// loginTime bounds a log-in with all its waiting, as no single caller's deadline may.
 	loginTime = 2 * time.Minute
@@ -28,7 +28,7 @@ var ErrCredentials = errors.New("sage refuses the API keys; check SAGE_PUBLIC_KE
 
 // session holds the token that all calls share. A log-in is a call against the rate limit like any other, so callers
 // that need a new token at the same time get it from one log-in. An older token stays usable beside a newer one
-// (inferred: the vendor's own connector logs in before each call).
+// (A40, inferred: the vendor's own connector logs in before each call).
 type session struct {
 	login  func(context.Context) (string, error)
 	now    func() time.Time

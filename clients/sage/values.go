@@ -37,7 +37,8 @@ var listNames = map[ListName]bool{
 	ActivityTypes: true, OpportunityTypes: true, OpportunityStatuses: true, ProductCategories: true, ProductFamilies: true,
 }
 
-// valuePageSize reads a usual value list in one or two calls. An integration reads all countries with a Count of 300.
+// valuePageSize reads a usual value list in one or two calls. An integration reads all countries with a Count of 300
+// (A74).
 const valuePageSize = 300
 
 // ValueList reads one value list.
@@ -113,7 +114,7 @@ func (l Labels) Label() string {
 type Entry struct {
 	Audit
 	Labels
-	// BranchVisibility are the branches that the entry is limited to; none means all (inferred).
+	// BranchVisibility are the branches that the entry is limited to; none means all (inferred, A68).
 	BranchVisibility []Ref `json:"branchVisibility"`
 }
 
@@ -132,7 +133,7 @@ func (e Entry) visibleIn(branchID int64) bool {
 // OrderStatus is a stage of the tenant's sales pipeline.
 type OrderStatus struct {
 	Entry
-	// Won and Lost mark final stages; a stage with neither is open.
+	// Won and Lost mark final stages; a stage with neither is open (A68).
 	Won  Bool `json:"won"`
 	Lost Bool `json:"lost"`
 	// Position is the place in the list.
@@ -175,5 +176,6 @@ type User struct {
 	Active *Bool `json:"isActive"`
 }
 
-// IsActive tells whether the user may own records. A tenant that does not say has only active users.
+// IsActive tells whether the user may own records. A tenant that does not say has only active users
+// (A75).
 func (u User) IsActive() bool { return !bool(u.Deleted) && (u.Active == nil || bool(*u.Active)) }

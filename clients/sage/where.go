@@ -18,7 +18,7 @@ import (
 const (
 	// maxWhereValue is the longest text a filter may hold; the schema of /sales gives extId 255 characters.
 	maxWhereValue = 255
-	// maxWhereEncoded bounds a filter as it stands in the URL. The API looks like it runs on IIS (inferred), which
+	// maxWhereEncoded bounds a filter as it stands in the URL. The API looks like it runs on IIS (inferred, A48), which
 	// refuses query strings over 2,048 bytes unless told otherwise; the rest is room for page, order and lang.
 	maxWhereEncoded = 1900
 	// whereTimeLayout is the form that integrations use in filters.
@@ -57,13 +57,14 @@ func Ge[V Value](field string, value V) Where { return compare(field, ">=", valu
 // Lt selects rows whose field is less than the value.
 func Lt[V Value](field string, value V) Where { return compare(field, "<", value) }
 
-// Le selects rows whose field is the value or less. The developer page lists = > < >= <> but not this one (inferred).
+// Le selects rows whose field is the value or less. The developer page lists = > < >= <> but not this one (inferred,
+// A73).
 func Le[V Value](field string, value V) Where { return compare(field, "<=", value) }
 
 // Like selects rows whose field matches an SQL pattern, in which % stands for any text and _ for any character.
 func Like(field, pattern string) Where { return compare(field, " LIKE ", pattern) }
 
-// In selects rows whose field equals one of the values. No value at all is an error: it would select everything or
+// In selects rows whose field equals one of the values (A46). No value at all is an error: it would select everything or
 // nothing, depending on who reads it.
 func In[V Value](field string, values ...V) Where { return among(field, " IN ", values) }
 
@@ -151,7 +152,7 @@ func literal[V Value](value V) (string, error) {
 	return "", fmt.Errorf("%w: a filter on a %T", transport.ErrInvalidCall, value)
 }
 
-// quote makes a string literal, or refuses. Beside control characters it refuses what another SQL dialect or a
+// quote makes a string literal (A49), or refuses. Beside control characters it refuses what another SQL dialect or a
 // conversion to a narrower character set would turn into an end of the literal: the backslash, and the characters that
 // Windows code page 1252 maps to an apostrophe. None of them occurs in ids, references or e-mail addresses.
 func quote(value string) (string, error) {
@@ -167,7 +168,7 @@ func quote(value string) (string, error) {
 }
 
 // render checks the filter against the fields of a resource and returns its text. References must be compared by .id:
-// the bare form is on the developer page, but only the form with .id is seen to work (integrations).
+// the bare form is on the developer page, but only the form with .id is seen to work (integrations, A47).
 func (w Where) render(resource string, known map[string]bool) (string, error) {
 	if w.err != nil {
 		return "", w.err

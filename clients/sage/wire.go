@@ -15,7 +15,7 @@ import (
 // errWire is the root of every complaint about a value that has none of the shapes Sage is known to send.
 var errWire = errors.New("sage sent a value in an unknown shape")
 
-// timeLayout is how dates are written: the samples of the endpoint pages for activities and sales send it so.
+// timeLayout is how dates are written: the samples of the endpoint pages for activities and sales send it so (A61).
 const timeLayout = "2006-01-02 15:04:05"
 
 // readLayouts are the forms dates are read in. RFC 3339 with 0 to 3 fraction digits is what the samples show; the others
@@ -126,7 +126,7 @@ func (b *Bool) UnmarshalJSON(data []byte) error {
 // UTC. Null and the empty string are the zero Time.
 //
 // Sage ends its dates in "Z", yet a user sample of the endpoint pages shows one and the same event an hour apart in two
-// fields of one record in December. So the zone is doubtful: leave a margin of two hours or more in every comparison
+// fields of one record in December. So the zone is doubtful (A60): leave a margin of two hours or more in every comparison
 // with another clock.
 type Time struct{ time.Time }
 
@@ -173,7 +173,7 @@ type Audit struct {
 	// Deleted marks a record that was deleted. It stays readable and is found by every list and filter.
 	Deleted Bool `json:"deleted"`
 	// CreatedBy, UpdatedBy and DeletedBy are users. Writes with an API key bear the user that the key belongs to
-	// (inferred from the samples of the endpoint pages).
+	// (A59, inferred from the samples of the endpoint pages).
 	CreatedBy Ref `json:"salesRepIdCreated"`
 	UpdatedBy Ref `json:"salesRepIdUpdated"`
 	DeletedBy Ref `json:"salesRepIdDeleted"`

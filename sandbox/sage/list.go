@@ -15,7 +15,7 @@ import (
 
 const (
 	defaultPage = 50
-	// maxPage bounds the Count header. The vendor's bound is not documented; 300 was seen to work.
+	// maxPage bounds the Count header. The vendor's bound is not documented; 300 was seen to work (A74).
 	maxPage = 1000
 )
 

@@ -46,7 +46,7 @@ func ref(name, table string) field          { return field{name: name, typ: type
 func must(f field) field    { f.required = true; return f }
 func indexed(f field) field { f.index = true; return f }
 
-// extID is the cross-system key. Its length is not documented for these resources; the /sales schema shows 255.
+// extID is the cross-system key. Its length is not documented for these resources (A65); the /sales schema shows 255.
 func extID() field { return indexed(text("extId", 255)) }
 
 func texts(maxLength int, names ...string) []field {

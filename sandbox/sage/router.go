@@ -9,7 +9,7 @@ import (
 	"github.com/tallystick/tallystick/sandbox/faults"
 )
 
-// The vendor's documented error codes. That they sit in the body as "code" is not documented.
+// The vendor's documented error codes. That they sit in the body as "code" is not documented (A70).
 const (
 	codeNoDatabase = 900 // database connection error
 	codeBadSQL     = 901 // SQL is not generated correctly

@@ -34,7 +34,7 @@ type Options struct {
 	SessionLife time.Duration
 	// RequestsPerSecond is the plan's limit, 4 or 13 as documented; none where it is zero.
 	RequestsPerSecond float64
-	// RetryAfter is how a request over the limit is told to wait. The vendor documents nothing.
+	// RetryAfter is how a request over the limit is told to wait. The vendor documents nothing (A43).
 	RetryAfter faults.RetryAfter
 	// ExtraFields replaces DefaultExtraFields; an empty slice that is not nil is a tenant without any.
 	ExtraFields []ExtraField
@@ -43,7 +43,7 @@ type Options struct {
 	Statuses []Status
 	// ClockOffset is what the server's dates are off from UTC by, although they end in Z.
 	ClockOffset time.Duration
-	// LineBumpsOrder makes a change of a line an update of its order. Whether it is one is not documented.
+	// LineBumpsOrder makes a change of a line an update of its order. Whether it is one is not documented (A71).
 	LineBumpsOrder bool
 	// Faults is asked what goes wrong; nil is nothing.
 	Faults *faults.Plan

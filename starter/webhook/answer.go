@@ -34,7 +34,7 @@ func refused(code int, label, reason string) answer {
 	return answer{Answer: Answer{Status: "refused", Reason: reason}, code: code, label: label}
 }
 
-// later asks for another delivery.
+// later asks for another delivery, which HighLevel makes after a 429 only (A22).
 func later(label, reason string, after time.Duration) answer {
 	return answer{Answer: Answer{Status: "later", Reason: reason}, code: http.StatusTooManyRequests, label: label, after: after}
 }

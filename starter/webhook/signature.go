@@ -19,7 +19,7 @@ var ErrSignature = errors.New("the signature is missing or wrong")
 // configuration reads from GHL_WEBHOOK_PUBLIC_KEYS. Without a key nothing is accepted.
 type Keys []ed25519.PublicKey
 
-// Verify returns nil when one of the keys signed body, and ErrSignature otherwise.
+// Verify returns nil when one of the keys signed body, and ErrSignature otherwise (A23).
 func (k Keys) Verify(header http.Header, body []byte) error {
 	values := header.Values(SignatureHeader)
 	// Several signatures are nothing HighLevel sends, and which of them a proxy looked at cannot be known.
