@@ -205,7 +205,7 @@ func draw(chances []Chance, at float64, op string) (Fault, bool) {
 // isWrite knows a write by the last part of its operation's name.
 func isWrite(op string) bool {
 	switch op[strings.LastIndexByte(op, '.')+1:] {
-	case "create", "update", "delete", "record", "send", "upsert":
+	case "create", "update", "delete", "record", "send", "upsert", "token":
 		return true
 	}
 	return false

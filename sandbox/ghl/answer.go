@@ -67,6 +67,11 @@ func badValues(query url.Values) []string {
 			}
 		}
 	}
+	for _, name := range []string{"isInstalled", "onTrial"} {
+		if v := query.Get(name); v != "" && v != "true" && v != "false" {
+			wrong = append(wrong, name+" must be a boolean value")
+		}
+	}
 	for _, name := range []string{"startAt", "endAt"} {
 		if v := query.Get(name); v != "" {
 			if _, err := time.Parse(time.DateOnly, v); err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 )
@@ -128,9 +129,9 @@ func (s *Server) exchange(client, token, userType string) (*grant, refusal) {
 	case g == nil || g.dead || g.client != client || now.After(g.refreshUntil):
 		return nil, invalidRefresh
 	case userType != "" && userType != g.UserType:
-		return nil, refusal{400, "Invalid parameter: `user_type`"}
+		return nil, refusal{http.StatusBadRequest, "Invalid parameter: `user_type`"}
 	case g.LocationID != "" && s.locations[g.LocationID].suspended:
-		return nil, refusal{400, "Location is not active"}
+		return nil, refusal{http.StatusBadRequest, "Location is not active"}
 	case g.next != nil && now.Sub(g.usedAt) < s.opts.OAuth.Grace:
 		s.oauth.replayed[g.Owner()]++
 		return g.next, refusal{}

@@ -139,6 +139,11 @@ func badForm(form url.Values) []string {
 
 func (s *Server) grantFor(form url.Values) (*grant, refusal) {
 	client := form.Get("client_id")
+	for kind, needed := range map[string]string{"authorization_code": "code", "refresh_token": "refresh_token"} {
+		if form.Get("grant_type") == kind && form.Get(needed) == "" {
+			return nil, refusal{http.StatusBadRequest, "Missing parameter: `" + needed + "`"}
+		}
+	}
 	switch form.Get("grant_type") {
 	case "authorization_code":
 		return s.redeem(client, form.Get("code"), form.Get("redirect_uri"))
