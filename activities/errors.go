@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -12,6 +13,7 @@ import (
 	"github.com/tallystick/tallystick/clients/sage"
 	"github.com/tallystick/tallystick/clients/transport"
 	"github.com/tallystick/tallystick/domain"
+	"github.com/tallystick/tallystick/internal/notify"
 )
 
 // Kind is the kind of a fault. It is the type of the Temporal application error, the reason kind of a parked item, and
@@ -34,6 +36,8 @@ const (
 	Busy           Kind = "Busy"
 	Mismatch       Kind = "Mismatch"
 	StaleCustomer  Kind = "StaleCustomer"
+	Reconnect      Kind = "Reconnect"
+	Paused         Kind = "Paused"
 	Unknown        Kind = "Unknown"
 )
 
@@ -91,6 +95,10 @@ var Rules = map[Kind]Rule{
 	Mismatch: {Retry: true, Attempts: 5, Heals: true, Tell: Operator},
 	// The customer that was remembered is gone at Sage; the workflow brings it anew.
 	StaleCustomer: {Heals: true, Tell: Nobody},
+	// The location must be connected anew, or an operator paused it. Its items wait at no cost; the process of the
+	// connection tells the operator once, and has them carried on with when the connection is back.
+	Reconnect: {Heals: true, Tell: Nobody},
+	Paused:    {Heals: true, Tell: Nobody},
 	// A fault nobody foresaw is tried again, and says that it is unforeseen.
 	Unknown: {Retry: true, Attempts: 50, Heals: true, Tell: Operator},
 }
@@ -134,6 +142,7 @@ func faultOf(err error) *Fault {
 	}
 	var call *transport.Error
 	var missing *sage.MappingError
+	var untold *notify.Error
 	switch {
 	case errors.Is(err, domain.ErrMoney):
 		return &Fault{Kind: Money, Err: err}
@@ -143,6 +152,8 @@ func faultOf(err error) *Fault {
 		return &Fault{Kind: ReadOnly, Words: "READ_ONLY is set, so nothing is written", Err: err}
 	case errors.As(err, &call):
 		return faultOfCall(call, err)
+	case errors.As(err, &untold):
+		return faultOfMessage(untold)
 	case outOfTime(err):
 		return &Fault{Kind: Unavailable, Words: "the step ran out of time", Err: err}
 	}
@@ -180,6 +191,18 @@ func faultOfCall(call *transport.Error, err error) *Fault {
 	return fault
 }
 
+// faultOfMessage reads why a message did not reach the operator.
+func faultOfMessage(untold *notify.Error) *Fault {
+	fault := &Fault{Kind: Unavailable, Wait: untold.RetryAfter, Err: untold}
+	switch {
+	case untold.Status == 429:
+		fault.Kind = Throttled
+	case untold.Refused():
+		fault.Kind = Invalid
+	}
+	return fault
+}
+
 // heldBack tells that our own limiter stopped the call, and not the end of the step's time while it waited.
 func heldBack(err error) bool { return errors.Is(err, transport.ErrLimited) && !outOfTime(err) }
 
@@ -205,6 +228,9 @@ func asTemporal(err error, attempt int32, settle time.Duration) error {
 	fault := faultOf(err)
 	rule := Rules[fault.Kind]
 	wait := max(rule.Wait, fault.Wait)
+	if fault.Kind == Throttled {
+		wait += jitter(wait)
+	}
 	if fault.Kind == OutcomeUnknown && settle > 0 {
 		wait = max(settle, fault.Wait)
 	}
@@ -220,6 +246,21 @@ func asTemporal(err error, attempt int32, settle time.Duration) error {
 	}
 	// The cause is not attached: its text is in the message already, and only once is enough in a history.
 	return temporal.NewApplicationErrorWithOptions(fault.Error(), string(fault.Kind), options)
+}
+
+const (
+	// longWait is a wait that many steps are likely to end together, such as that for a vendor's next day.
+	longWait   = time.Minute
+	mostJitter = 10 * time.Minute
+)
+
+// jitter lengthens a long wait by up to a tenth, so that all that waited for a quota do not come back in one moment and
+// spend it again.
+func jitter(wait time.Duration) time.Duration {
+	if wait < longWait {
+		return 0
+	}
+	return rand.N(min(wait/10, mostJitter))
 }
 
 // FaultDetails travels with the Temporal error to the workflow that parks the item.

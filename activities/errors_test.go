@@ -14,12 +14,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
-	"golang.org/x/oauth2"
 
 	"github.com/tallystick/tallystick/clients/ghl"
 	"github.com/tallystick/tallystick/clients/sage"
 	"github.com/tallystick/tallystick/clients/transport"
 	"github.com/tallystick/tallystick/domain"
+	"github.com/tallystick/tallystick/internal/notify"
 )
 
 // secrets are what must be in no error, whatever goes wrong.
@@ -66,7 +66,9 @@ func (limiter) Observe(int, http.Header)     {}
 
 type tokens struct{ err error }
 
-func (s tokens) Token() (*oauth2.Token, error) { return &oauth2.Token{}, s.err }
+func (s tokens) Token(context.Context) (string, error) { return "", s.err }
+
+func (tokens) Renew(context.Context, string) (string, error) { return "", ghl.ErrNoRenewal }
 
 // upstream is a vendor that does one thing, and how the clients are set up to it.
 type upstream struct {
@@ -75,7 +77,7 @@ type upstream struct {
 	readOnly bool
 	timeout  time.Duration // a tenth of a second where it is zero
 	limiter  transport.Limiter
-	tokens   oauth2.TokenSource
+	tokens   ghl.Credentials
 	context  func(context.Context) context.Context
 }
 
@@ -95,7 +97,7 @@ func (u upstream) clients(t *testing.T) (*ghl.Client, *sage.Client, context.Cont
 	if u.tokens == nil {
 		u.tokens = ghl.StaticToken("tok-secret")
 	}
-	from, err := ghl.New(ghl.Options{BaseURL: server.URL, LocationID: "loc", TokenSource: u.tokens,
+	from, err := ghl.New(ghl.Options{BaseURL: server.URL, LocationID: "loc", Credentials: u.tokens,
 		Limiter: u.limiter, Timeout: u.timeout, ReadOnly: u.readOnly})
 	require.NoError(t, err)
 	into, err := sage.New(sage.Options{BaseURL: server.URL, PublicKey: "public", PrivateKey: "pass-secret",
@@ -187,7 +189,7 @@ func TestEveryFaultHasItsKind(t *testing.T) {
 		"token not to be had":       {upstream{handler: aborts, tokens: tokens{errors.New("revoked")}}, readGHL, Unauthorized, 0},
 		"token waits for the net":   {upstream{handler: aborts, tokens: tokens{&net.OpError{Op: "dial", Err: transport.ErrNoAnswer}}}, readGHL, Unavailable, 0},
 		"token out of time":         {upstream{handler: aborts, tokens: tokens{context.DeadlineExceeded}}, readGHL, Unavailable, 0},
-		"held back by our limit":    {upstream{handler: aborts, limiter: limiter{&transport.LimitError{RetryAfter: 90 * time.Second, Reason: "spent"}}}, readGHL, Throttled, 90 * time.Second},
+		"held back by our limit":    {upstream{handler: aborts, limiter: limiter{&transport.LimitError{RetryAfter: 50 * time.Second, Reason: "spent"}}}, readGHL, Throttled, 50 * time.Second},
 		"cancelled in front of it":  {upstream{handler: aborts, limiter: limiter{context.Canceled}}, writeSage, Unavailable, 0},
 		"read-only":                 {upstream{handler: aborts, readOnly: true}, writeSage, ReadOnly, 0},
 		"call without an id": {upstream{handler: aborts}, func(ctx context.Context, from *ghl.Client, _ *sage.Client) error {
@@ -221,13 +223,19 @@ func TestFaultsOfOurOwnHaveTheirKind(t *testing.T) {
 		err  error
 		kind Kind
 	}{
-		"money":             {fmt.Errorf("the amount: %w", domain.ErrMoney), Money},
-		"mapping":           {fmt.Errorf("resolve: %w", &sage.MappingError{What: "branch", Variable: "SAGE_BRANCH_ID"}), Mapping},
-		"a fault":           {fmt.Errorf("wrapped: %w", faultf(Conflict, "choose")), Conflict},
-		"a fault, settling": {settleError{faultf(Busy, "wait"), time.Hour}, Busy},
-		"deadline":          {fmt.Errorf("store: %w", context.DeadlineExceeded), Unavailable},
-		"cancelled":         {context.Canceled, Unavailable},
-		"anything else":     {errors.New("disk full"), Unknown},
+		"money":                          {fmt.Errorf("the amount: %w", domain.ErrMoney), Money},
+		"mapping":                        {fmt.Errorf("resolve: %w", &sage.MappingError{What: "branch", Variable: "SAGE_BRANCH_ID"}), Mapping},
+		"a fault":                        {fmt.Errorf("wrapped: %w", faultf(Conflict, "choose")), Conflict},
+		"a connection that is refused":   {fmt.Errorf("token: %w", &Fault{Kind: Reconnect, Words: "connect it again"}), Reconnect},
+		"a connection that is paused":    {faultf(Paused, "resume it"), Paused},
+		"a message, throttled":           {fmt.Errorf("tell: %w", &notify.Error{Status: 429}), Throttled},
+		"a message, refused":             {&notify.Error{Status: 404}, Invalid},
+		"a message, unanswered":          {&notify.Error{Err: io.ErrUnexpectedEOF}, Unavailable},
+		"a message, answered by a fault": {&notify.Error{Status: 502}, Unavailable},
+		"a fault, settling":              {settleError{faultf(Busy, "wait"), time.Hour}, Busy},
+		"deadline":                       {fmt.Errorf("store: %w", context.DeadlineExceeded), Unavailable},
+		"cancelled":                      {context.Canceled, Unavailable},
+		"anything else":                  {errors.New("disk full"), Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := applicationError(t, asTemporal(c.err, 1, 0))
@@ -264,6 +272,8 @@ func TestTheTableOfFaults(t *testing.T) {
 		{Busy, true, 0, 500 * time.Millisecond, false, Nobody},
 		{Mismatch, true, 5, 0, true, Operator},
 		{StaleCustomer, false, 0, 0, true, Nobody},
+		{Reconnect, false, 0, 0, true, Nobody},
+		{Paused, false, 0, 0, true, Nobody},
 		{Unknown, true, 50, 0, true, Operator},
 	}
 	require.Len(t, rows, len(Rules), "every kind has a row here")
@@ -291,6 +301,26 @@ func TestTheTableOfFaults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestALongWaitIsSpread: those who wait for the same day begin it at different moments, and none before it begins.
+func TestALongWaitIsSpread(t *testing.T) {
+	retry := func(wait time.Duration) time.Duration {
+		return applicationError(t, asTemporal(&Fault{Kind: Throttled, Wait: wait}, 1, 0)).NextRetryDelay()
+	}
+	require.Equal(t, 59*time.Second, retry(59*time.Second), "a short wait is kept as told")
+	for told, most := range map[time.Duration]time.Duration{10 * time.Minute: time.Minute, 20 * time.Hour: mostJitter} {
+		seen := map[time.Duration]bool{}
+		for range 50 {
+			wait := retry(told)
+			require.GreaterOrEqual(t, wait, told)
+			require.Less(t, wait, told+most)
+			seen[wait] = true
+		}
+		require.Greater(t, len(seen), 40)
+	}
+	unavailable := applicationError(t, asTemporal(&Fault{Kind: Unavailable, Wait: time.Hour}, 1, 0))
+	require.Equal(t, time.Hour, unavailable.NextRetryDelay())
 }
 
 func applicationError(t *testing.T, err error) *temporal.ApplicationError {

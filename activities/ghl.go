@@ -18,9 +18,18 @@ type GHL struct {
 	Client func(ctx context.Context, location string) (*ghl.Client, error)
 	Store  *store.Store
 	Look   Looker
-	// OnlyTest brings orders of HighLevel's test mode and nothing else, for a rehearsal with a tenant of its own. Test
-	// data and live data never meet.
-	OnlyTest bool
+	// OnlyTest tells whether orders of HighLevel's test mode are brought for a location and nothing else, for a rehearsal
+	// with a tenant of its own. Test data and live data never meet. Nil never brings them.
+	OnlyTest func(ctx context.Context, location string) (bool, error)
+}
+
+// reach gives the client of a location, and whether it is its test orders that count.
+func (g *GHL) reach(ctx context.Context, location string) (client *ghl.Client, onlyTest bool, err error) {
+	if client, err = g.Client(ctx, location); err != nil || g.OnlyTest == nil {
+		return client, false, err
+	}
+	onlyTest, err = g.OnlyTest(ctx, location)
+	return client, onlyTest, err
 }
 
 // ReadOrderInput names an order.
@@ -51,7 +60,7 @@ func (g *GHL) ReadOrder(ctx context.Context, in ReadOrderInput) (OrderReading, e
 
 func (g *GHL) readOrder(ctx context.Context, in ReadOrderInput) (OrderReading, error) {
 	var reading OrderReading
-	client, err := g.Client(ctx, in.Location)
+	client, onlyTest, err := g.reach(ctx, in.Location)
 	if err != nil {
 		return reading, err
 	}
@@ -60,11 +69,11 @@ func (g *GHL) readOrder(ctx context.Context, in ReadOrderInput) (OrderReading, e
 	if err != nil {
 		return reading, notFoundYet(err, "HighLevel has no order of this id")
 	}
-	if order.Test != g.OnlyTest {
+	if order.Test != onlyTest {
 		reading.KeptOut = OtherMode
 		return reading, nil
 	}
-	transactions, err := g.transactionsOf(ctx, client, order)
+	transactions, err := transactionsOf(ctx, client, order)
 	if err != nil {
 		return reading, err
 	}
@@ -105,15 +114,15 @@ func (g *GHL) complete(ctx context.Context, client *ghl.Client, reading OrderRea
 }
 
 // transactionsOf reads the payments of an order. HighLevel files those of an invoice's order under either of the two.
-func (g *GHL) transactionsOf(ctx context.Context, client *ghl.Client, order ghl.Order) ([]ghl.Transaction, error) {
-	transactions, err := g.transactionsFiledUnder(ctx, client, order.ID)
+func transactionsOf(ctx context.Context, client *ghl.Client, order ghl.Order) ([]ghl.Transaction, error) {
+	transactions, err := transactionsFiledUnder(ctx, client, order.ID, order.Test)
 	if err != nil || len(transactions) > 0 || !strings.EqualFold(order.Source.Type, "invoice") || order.Source.ID == "" {
 		return transactions, err
 	}
-	return g.transactionsFiledUnder(ctx, client, order.Source.ID)
+	return transactionsFiledUnder(ctx, client, order.Source.ID, order.Test)
 }
 
-func (g *GHL) transactionsFiledUnder(ctx context.Context, client *ghl.Client, entity string) ([]ghl.Transaction, error) {
+func transactionsFiledUnder(ctx context.Context, client *ghl.Client, entity string, test bool) ([]ghl.Transaction, error) {
 	doing(ctx, "reading transactions")
 	var transactions []ghl.Transaction
 	for t, err := range client.Transactions.All(ctx, ghl.TransactionFilter{EntityID: entity}) {
@@ -127,7 +136,7 @@ func (g *GHL) transactionsFiledUnder(ctx context.Context, client *ghl.Client, en
 		if t.EntityID != "" && t.EntityID != entity {
 			continue // a filter that was not understood must not give us another order's money
 		}
-		if t.Test == g.OnlyTest {
+		if t.Test == test {
 			transactions = append(transactions, t)
 		}
 	}
@@ -174,7 +183,8 @@ type InvoiceInput struct {
 	InvoiceID string `json:"invoiceId"`
 }
 
-// LookAtOrdersOfInvoice finds the orders that came from an invoice and hands each a hint. It results in their ids.
+// LookAtOrdersOfInvoice finds the orders that came from an invoice and hands each a hint. It results in their ids. The
+// invoice is no longer parked then, if it was.
 func (g *GHL) LookAtOrdersOfInvoice(ctx context.Context, in InvoiceInput) ([]string, error) {
 	ctx, stop := alive(ctx)
 	defer stop()
@@ -204,7 +214,7 @@ func (g *GHL) lookAtOrdersOfInvoice(ctx context.Context, in InvoiceInput) ([]str
 		}
 		ids = append(ids, order.ID)
 	}
-	return ids, nil
+	return ids, g.Store.Unpark(ctx, in.Location, InvoiceToOrder, in.InvoiceID)
 }
 
 // notFoundYet gives a missing object its own words: it may only be late.

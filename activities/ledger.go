@@ -185,23 +185,37 @@ type LocationInput struct {
 // retryBatch bounds one round of RetryParked; the next sweep takes the rest.
 const retryBatch = 500
 
-// RetryParked has every parked order looked at again whose cause may have passed and whose wait is over. It results in
-// how many there were.
+// InvoiceToOrder is the process under which an invoice is parked whose orders could not be looked for. It equals the name
+// of the workflow type.
+const InvoiceToOrder = "InvoiceToOrder"
+
+// RetryParked has every parked order and invoice looked at again whose cause may have passed and whose wait is over. It
+// results in how many there were.
 func (l *Ledger) RetryParked(ctx context.Context, in LocationInput) (int, error) {
 	ctx, stop := alive(ctx)
 	defer stop()
 	due, _, err := l.Store.ParkedItems(ctx, store.ParkedFilter{
-		Location: in.Location, Process: store.PaymentToOrder, DueBefore: time.Now(), Page: store.Page{Limit: retryBatch},
+		Location: in.Location, DueBefore: time.Now(), Page: store.Page{Limit: retryBatch},
 	})
 	if err != nil {
 		return 0, asTemporal(err, attempt(ctx), 0)
 	}
+	looked := 0
 	for _, item := range due {
-		if err := l.Look.LookAtOrder(ctx, item.Location, item.ObjectID, "parked"); err != nil {
-			return 0, asTemporal(err, attempt(ctx), 0)
+		look := l.Look.LookAtOrder
+		switch item.Process {
+		case store.PaymentToOrder:
+		case InvoiceToOrder:
+			look = l.Look.LookAtInvoice
+		default:
+			continue // another version's, which knows what to do with it
 		}
+		if err := look(ctx, item.Location, item.ObjectID, "parked"); err != nil {
+			return looked, asTemporal(err, attempt(ctx), 0)
+		}
+		looked++
 	}
-	return len(due), nil
+	return looked, nil
 }
 
 func attempt(ctx context.Context) int32 {
