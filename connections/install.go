@@ -1,48 +1,19 @@
-//go:build connect_pending
-
 package connections
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tallystick/tallystick/clients/ghl"
+	"github.com/tallystick/tallystick/clients/transport"
 	"github.com/tallystick/tallystick/internal/config"
 	"github.com/tallystick/tallystick/internal/secret"
 	"github.com/tallystick/tallystick/internal/store"
-)
-
-// What an Installer refuses. Each error it returns says more, and what to do.
-var (
-	// ErrNoApp says that no app of HighLevel's marketplace is set up here.
-	ErrNoApp = errors.New("no app of HighLevel's marketplace is set up: set GHL_CLIENT_ID and GHL_CLIENT_SECRET")
-	// ErrCode says that HighLevel gave no grant for a code: it is spent, too old, or another app's. A code is good once, so
-	// only a new one helps.
-	ErrCode = errors.New("HighLevel refused the code of this installation: start again")
-	// ErrCodeLost says that HighLevel's answer to a code did not arrive. The code is most likely spent, and what it was good
-	// for lost with the answer: only a new one helps.
-	ErrCodeLost = errors.New("HighLevel's answer to the code of this installation was lost, and a code is good once: start again")
-	// ErrNoList says that an agency's grant is kept, but that its installed locations could not be listed.
-	ErrNoList = errors.New("the agency is connected, but its locations cannot be listed now: use starter connect choose later")
-	// ErrNotOffered says that a location is none of those for which the agency has installed the app.
-	ErrNotOffered = errors.New("the agency has not installed the app for this location")
-	// ErrOtherApp says that an event is about an app that is not ours. HighLevel signs the events of all apps with one key,
-	// so a signature alone does not tell.
-	ErrOtherApp = errors.New("the event is about another app")
-	// ErrMismatch says that what a grant or an event tells of a location does not go with what is known of it.
-	ErrMismatch = errors.New("the location is known as another agency's")
-	// ErrUnknown says that a location never was connected.
-	ErrUnknown = errors.New("this location is not connected: starter connect list shows those that are")
-	// ErrNoSage says that a connection cannot work before it is decided which Sage tenant its orders go to.
-	ErrNoSage = errors.New("it is not decided which Sage tenant the orders go to: give it with starter connect set")
-	// ErrState says that what was asked for is impossible in the connection's state.
-	ErrState = errors.New("this is not possible in the connection's state")
 )
 
 // InstallerOptions are what an Installer is made of.
@@ -72,10 +43,33 @@ type InstallerOptions struct {
 // environment's tenant is used by no other connection. Otherwise it is pending, with a note that says what to do.
 type Installer struct {
 	InstallerOptions
+	vault *vault
 }
 
 // NewInstaller makes an Installer. It reads and sends nothing.
-func NewInstaller(o InstallerOptions) *Installer
+func NewInstaller(o InstallerOptions) *Installer {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Actor = cmp.Or(o.Actor, "starter")
+	return &Installer{InstallerOptions: o, vault: newVault(o.Store, o.Ring, o.OAuth, o.Log)}
+}
+
+// Who stands in the audit trail for what came from outside.
+const (
+	byBrowser = "a browser with the link of starter connect"
+	byWebhook = "HighLevel"
+)
+
+// Notes of pending connections. They say what to do.
+const (
+	noteNoSage = "which Sage tenant its orders go to is not decided: starter connect set, with --env-file or --sage environment"
+	noteChoose = "installed by its agency and not chosen yet: starter connect choose"
+	noteClaim  = "it is being looked whether the environment's Sage tenant is free"
+)
 
 // Connected is what a code has brought.
 type Connected struct {
@@ -88,62 +82,418 @@ type Connected struct {
 	Installed []ghl.InstalledLocation
 }
 
-// Event is what an INSTALL or UNINSTALL event of HighLevel tells. Its signature must have been verified.
-type Event struct {
-	// AppID is HighLevel's id of the app: the client id up to its first dash.
-	AppID string
-	// Company and Location are HighLevel's ids; the event of an agency has no Location, that of a location need not have a
-	// Company.
-	Company, Location string
-	// Name is the agency's name, empty if the event does not tell. It is not kept.
-	Name string
-	// At is when HighLevel made the event; zero if it does not tell.
-	At time.Time
-}
-
 // Connect exchanges the code that HighLevel's page sent the user back with. The location, or the agency, is the one that
 // HighLevel names with the grant: nothing that came through the browser says which. The grant is kept before anything
 // else is done; doing it again with a new code mends whatever a crash left half done.
 //
-// The error is ErrNoApp, ErrCode, ErrCodeLost or ErrNoList, or that of the store; with ErrNoList, Connected holds the
-// agency.
-func (i *Installer) Connect(ctx context.Context, code string) (Connected, error)
+// The error is ErrNoApp, ErrApp, ErrCode, ErrCodeLost, ErrGrant or ErrNoList, or that of the store; with ErrNoList,
+// Connected holds the agency.
+func (i *Installer) Connect(ctx context.Context, code string) (Connected, error) {
+	if i.OAuth == nil {
+		return Connected{}, ErrNoApp
+	}
+	// Without a user type HighLevel gives what was installed, which only its answer tells.
+	grant, err := i.OAuth.Exchange(ctx, code, "")
+	if err != nil {
+		return Connected{}, fmt.Errorf("%w (%w)", refusal(err), err)
+	}
+	if grant.UserType == ghl.CompanyUser {
+		return i.connectAgency(ctx, grant)
+	}
+	c, err := i.connectLocation(ctx, grant)
+	if err != nil {
+		return Connected{}, err
+	}
+	return Connected{Company: c.Company, Connections: []store.Connection{c}}, nil
+}
+
+// refusal says what it means that a code brought nothing.
+func refusal(err error) error {
+	if ghl.Refused(err) {
+		return ErrCode
+	}
+	if e := transport.AsError(err); e != nil && e.Status >= 400 && e.Status < 500 && e.Status != 408 && e.Status != 425 && e.Status != 429 {
+		return ErrApp
+	}
+	return ErrCodeLost
+}
+
+var idOfHighLevel = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// connectLocation keeps a location's own grant and lets the location work.
+func (i *Installer) connectLocation(ctx context.Context, g ghl.Grant) (store.Connection, error) {
+	if !idOfHighLevel.MatchString(g.LocationID) {
+		return store.Connection{}, fmt.Errorf("%w: it names no location", ErrGrant)
+	}
+	owner := store.TokenOfLocation(g.LocationID)
+	if err := i.vault.put(ctx, owner, g); err != nil {
+		return store.Connection{}, fmt.Errorf("keep the grant of location %s: %w", g.LocationID, err)
+	}
+	did := act{byBrowser, "connect"}
+	c, err := i.change(ctx, g.LocationID, did, func(c *store.Connection) error {
+		c.Company = cmp.Or(g.CompanyID, c.Company)
+		c.Access, c.ConnectedAt = store.ByOAuth, i.Now()
+		if c.State != store.Active && c.State != store.Paused {
+			i.start(c, true)
+		}
+		return nil
+	})
+	if err != nil {
+		return c, err
+	}
+	// A connection that was leaving may have retired, and forgotten its token, between the two.
+	if _, found, err := i.Store.Token(ctx, owner); err != nil {
+		return c, err //nolint:wrapcheck // it says what could not be read
+	} else if !found {
+		if err := i.vault.put(ctx, owner, g); err != nil {
+			return c, fmt.Errorf("keep the grant of location %s: %w", g.LocationID, err)
+		}
+	}
+	return i.settle(ctx, c, did)
+}
+
+// start lets a connection work if its Sage tenant is decided. If it is not, the connection is pending; it may claim the
+// environment's tenant then, and settle decides.
+func (i *Installer) start(c *store.Connection, mayClaim bool) {
+	kept := c.State == store.Active || c.State == store.Paused || c.State == store.Reconnect
+	switch {
+	case c.Sage == store.SageOfItsOwn && !c.Settings.IsZero(), c.Sage == store.SageOfEnvironment && kept:
+		c.State, c.Note = store.Active, ""
+	case mayClaim && HasSage(config.Settings{Sage: i.Config.Sage}):
+		c.State, c.Note, c.Sage = store.Pending, noteClaim, store.SageOfEnvironment
+	default:
+		c.State, c.Note, c.Sage = store.Pending, noteNoSage, store.SageUndecided
+	}
+}
+
+// settle gives the environment's tenant to a connection that claims it, if no other has or claims it. Two that claim it
+// at once see each other, for each claim is kept before the look: then neither gets it, and the operator decides.
+func (i *Installer) settle(ctx context.Context, c store.Connection, did act) (store.Connection, error) {
+	if !claims(c) {
+		return c, nil
+	}
+	free, err := i.free(ctx, c.Location)
+	if err != nil {
+		return c, err
+	}
+	return i.change(ctx, c.Location, did, func(c *store.Connection) error {
+		switch {
+		case !claims(*c):
+			return errAsItIs
+		case free:
+			c.State, c.Note = store.Active, ""
+		default:
+			c.Sage, c.Note = store.SageUndecided, noteNoSage
+		}
+		return nil
+	})
+}
+
+func claims(c store.Connection) bool {
+	return c.State == store.Pending && c.Sage == store.SageOfEnvironment
+}
+
+// free tells whether no other connection uses the environment's Sage tenant. The environment's own location does, also
+// before the store knows it.
+func (i *Installer) free(ctx context.Context, location string) (bool, error) {
+	own := i.Config.GHL.LocationID
+	adopted := own == "" || own == location || i.Config.GHL.PrivateToken == ""
+	taken := false
+	err := i.each(ctx, store.ConnectionFilter{}, func(c store.Connection) error {
+		adopted = adopted || c.Location == own
+		taken = taken || c.Location != location && c.Sage == store.SageOfEnvironment && c.State != store.Retired
+		return nil
+	})
+	return adopted && !taken, err
+}
+
+// each goes through connections.
+func (i *Installer) each(ctx context.Context, filter store.ConnectionFilter, do func(store.Connection) error) error {
+	for {
+		some, next, err := i.Store.Connections(ctx, filter)
+		if err != nil {
+			return err //nolint:wrapcheck // it says what could not be listed
+		}
+		for _, c := range some {
+			if err := do(c); err != nil {
+				return err
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		filter.After = next
+	}
+}
+
+// connectAgency keeps an agency's grant and makes a pending connection of each location to choose from.
+func (i *Installer) connectAgency(ctx context.Context, g ghl.Grant) (Connected, error) {
+	if !idOfHighLevel.MatchString(g.CompanyID) {
+		return Connected{}, fmt.Errorf("%w: it names no agency", ErrGrant)
+	}
+	if err := i.vault.put(ctx, store.TokenOfCompany(g.CompanyID), g); err != nil {
+		return Connected{}, fmt.Errorf("keep the grant of agency %s: %w", g.CompanyID, err)
+	}
+	if err := i.audit(ctx, act{byBrowser, "connect"}, "", "company/"+g.CompanyID, "its grant is kept"); err != nil {
+		return Connected{}, err
+	}
+	out := Connected{Company: g.CompanyID}
+	var err error
+	if out.Installed, err = i.OAuth.InstalledLocations(ctx, g.AccessToken, g.CompanyID); err != nil {
+		return out, fmt.Errorf("%w (%w)", ErrNoList, err)
+	}
+	for _, l := range out.Installed {
+		if !idOfHighLevel.MatchString(l.ID) {
+			continue
+		}
+		c, err := i.offer(ctx, act{byBrowser, "connect"}, g.CompanyID, l)
+		if err != nil {
+			return out, err
+		}
+		if c.State == store.Active && c.Access == store.ByAgency {
+			out.Connections = append(out.Connections, c)
+		}
+	}
+	return out, nil
+}
+
+// offer makes a pending connection of a location of an agency, and lets one go on that waits for the agency's grant.
+func (i *Installer) offer(ctx context.Context, did act, company string, l ghl.InstalledLocation) (store.Connection, error) {
+	c, found, err := i.Store.Connection(ctx, l.ID)
+	if err != nil {
+		return c, err //nolint:wrapcheck // it says what could not be read
+	}
+	waits := func(c store.Connection) bool {
+		return c.State == store.Reconnect && c.Access == store.ByAgency && c.Company == company
+	}
+	if found && waits(c) {
+		if err := i.Store.DeleteToken(ctx, store.TokenOfLocation(l.ID)); err != nil {
+			return c, err //nolint:wrapcheck // it says what could not be deleted
+		}
+	}
+	return i.change(ctx, l.ID, did, func(c *store.Connection) error {
+		renamed := c.Version != 0 && c.Company == company && l.Name != "" && c.Name != l.Name
+		switch {
+		case c.Version == 0:
+			*c = store.Connection{
+				Location: l.ID, Company: company, Access: store.ByAgency, State: store.Pending, Note: noteChoose, ConnectedAt: i.Now(),
+			}
+		case waits(*c):
+			c.ConnectedAt = i.Now()
+			i.start(c, false)
+		case !renamed:
+			return errAsItIs
+		}
+		c.Name = cmp.Or(l.Name, c.Name)
+		return nil
+	})
+}
 
 // Offered lists the locations for which an agency has installed the app, as HighLevel tells now. The agency must have
-// been connected (else ErrUnknown).
-func (i *Installer) Offered(ctx context.Context, company string) ([]ghl.InstalledLocation, error)
+// been connected.
+func (i *Installer) Offered(ctx context.Context, company string) ([]ghl.InstalledLocation, error) {
+	if i.OAuth == nil {
+		return nil, ErrNoApp
+	}
+	if _, found, err := i.Store.Token(ctx, store.TokenOfCompany(company)); err != nil {
+		return nil, err //nolint:wrapcheck // it says what could not be read
+	} else if !found {
+		return nil, fmt.Errorf("agency %s is not connected: use starter connect: %w", company, ErrUnknown)
+	}
+	keeper := i.vault.ofCompany(company)
+	token, err := keeper.Token(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list, err := i.OAuth.InstalledLocations(ctx, token, company)
+	if e := transport.AsError(err); e != nil && e.Status == 401 {
+		if token, err = keeper.Renew(ctx, token); err == nil {
+			list, err = i.OAuth.InstalledLocations(ctx, token, company)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the locations of agency %s: %w", company, err)
+	}
+	return list, nil
+}
 
 // Choose connects locations of an agency that was connected before. A location that the agency's own list does not hold
-// is ErrNotOffered, and then none is connected. A location that works already is left as it is. A single one may take the
-// environment's Sage tenant as a new connection does; of several, none takes it, for nobody said which.
-func (i *Installer) Choose(ctx context.Context, company string, locations []string) ([]store.Connection, error)
+// is ErrNotOffered, and one that works for another agency is ErrMismatch; then none is connected. A location that works
+// already is left as it is. A single one may take the environment's Sage tenant as a new connection does; of several,
+// none takes it, for nobody said which.
+func (i *Installer) Choose(ctx context.Context, company string, locations []string) ([]store.Connection, error) {
+	offered, err := i.Offered(ctx, company)
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[string]string, len(offered))
+	for _, l := range offered {
+		names[l.ID] = l.Name
+	}
+	locations = slices.Compact(slices.Sorted(slices.Values(locations)))
+	for _, location := range locations {
+		if !idOfHighLevel.MatchString(location) { // it may be anything, and is not shown
+			return nil, ErrNotOffered
+		}
+		if _, ok := names[location]; !ok {
+			return nil, fmt.Errorf("%w: %s", ErrNotOffered, location)
+		}
+		if c, found, err := i.Store.Connection(ctx, location); err != nil {
+			return nil, err //nolint:wrapcheck // it says what could not be read
+		} else if found && !mayTake(c, company) {
+			return nil, fmt.Errorf("%w: %s", ErrMismatch, location)
+		}
+	}
+	chosen := make([]store.Connection, 0, len(locations))
+	for _, location := range locations {
+		c, err := i.take(ctx, act{i.Actor, "choose"}, company, location, names[location], len(locations) == 1)
+		if err != nil {
+			return chosen, err
+		}
+		chosen = append(chosen, c)
+	}
+	return chosen, nil
+}
+
+// mayTake tells whether an agency's grant may become a location's access. One that works for another agency stays with
+// it: what a grant opens is for its own locations.
+func mayTake(c store.Connection, company string) bool {
+	return c.Company == "" || c.Company == company || c.State == store.Retired || c.State == store.Reconnect
+}
+
+// take lets a location work with the token of its agency.
+func (i *Installer) take(ctx context.Context, did act, company, location, name string, mayClaim bool) (store.Connection, error) {
+	before, _, err := i.Store.Connection(ctx, location)
+	if err != nil {
+		return before, err //nolint:wrapcheck // it says what could not be read
+	}
+	if before.State == store.Reconnect { // its own pair was refused
+		if err := i.Store.DeleteToken(ctx, store.TokenOfLocation(location)); err != nil {
+			return before, err //nolint:wrapcheck // it says what could not be deleted
+		}
+	}
+	c, err := i.change(ctx, location, did, func(c *store.Connection) error {
+		switch {
+		case c.State == store.Active || c.State == store.Paused:
+			return errAsItIs
+		case !mayTake(*c, company):
+			return fmt.Errorf("%w: %s", ErrMismatch, location)
+		case c.State != store.Pending || c.Access == "": // a pending one may have a pair of its own
+			c.Access = store.ByAgency
+		}
+		c.Company, c.Name, c.ConnectedAt = company, cmp.Or(name, c.Name), i.Now()
+		i.start(c, mayClaim)
+		return nil
+	})
+	if err != nil {
+		return c, err
+	}
+	return i.settle(ctx, c, did)
+}
 
 // Installed takes in an INSTALL event. A location of an agency whose grant is kept becomes a pending connection, to be
 // chosen; one that had left, or waits for credentials, goes on with its former settings if its Sage tenant is still
-// decided. Everything else waits for the user to come back with a code. The error is ErrOtherApp, ErrMismatch or that
-// of the store; an event from before the connection's present state is no error and changes nothing.
-func (i *Installer) Installed(ctx context.Context, e Event) error
+// decided. Everything else waits for the user to come back with a code. The error is ErrNoApp, ErrOtherApp, ErrMismatch
+// or that of the store; an event from before the connection's present state is no error and changes nothing, and so is
+// one without a time for a connection that has left.
+func (i *Installer) Installed(ctx context.Context, e Event) error {
+	if err := i.ours(e); err != nil || e.Location == "" || e.Company == "" {
+		return err // an agency as such comes with its code
+	}
+	c, found, err := i.Store.Connection(ctx, e.Location)
+	if err != nil {
+		return err //nolint:wrapcheck // it says what could not be read
+	}
+	if found && !mayTake(c, e.Company) {
+		return ErrMismatch
+	}
+	if _, held, err := i.Store.Token(ctx, store.TokenOfCompany(e.Company)); err != nil || !held {
+		return err //nolint:wrapcheck // it says what could not be read
+	}
+	did := act{byWebhook, "install"}
+	switch {
+	case !found:
+		_, err = i.offer(ctx, did, e.Company, ghl.InstalledLocation{ID: e.Location})
+	case c.State == store.Reconnect && !e.At.Before(c.StateAt),
+		(c.State == store.Retired || c.State == store.Leaving) && e.At.After(c.StateAt):
+		// Only a tenant that it had before: which one a location gets that just appears is for people to say.
+		_, err = i.take(ctx, did, e.Company, e.Location, c.Name, c.Sage == store.SageOfEnvironment)
+	}
+	return err
+}
+
+// ours checks that an event is about our app.
+func (i *Installer) ours(e Event) error {
+	if i.OAuth == nil {
+		return ErrNoApp
+	}
+	if e.AppID != i.OAuth.AppID() {
+		return ErrOtherApp
+	}
+	for _, id := range []string{e.Location, e.Company} {
+		if id != "" && !idOfHighLevel.MatchString(id) {
+			return fmt.Errorf("%w: an id is none", ErrMismatch)
+		}
+	}
+	return nil
+}
 
 // Uninstalled takes in an UNINSTALL event: the location, or every location that is reached through the agency, leaves.
 // Connections by private token are not the app's and stay. Errors are as with Installed; an event from before the
 // location was last connected changes nothing.
-func (i *Installer) Uninstalled(ctx context.Context, e Event) error
+func (i *Installer) Uninstalled(ctx context.Context, e Event) error {
+	if err := i.ours(e); err != nil {
+		return err
+	}
+	if e.Location != "" {
+		return i.leave(ctx, e.Location, e)
+	}
+	if e.Company == "" {
+		return nil
+	}
+	var leaving []string
+	err := i.each(ctx, store.ConnectionFilter{Company: e.Company}, func(c store.Connection) error {
+		if c.Access == store.ByAgency && c.State != store.Retired {
+			leaving = append(leaving, c.Location)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, location := range leaving {
+		if err := i.leave(ctx, location, e); err != nil {
+			return err
+		}
+	}
+	return i.forgetAgency(ctx, e)
+}
 
-// Add connects a location by the private token in its settings. One that is connected already is ErrState: use Set.
-func (i *Installer) Add(ctx context.Context, location string, s config.Settings) (store.Connection, error)
+// forgetAgency deletes the token of an agency. No schedule works with it, only with the tokens of its locations, which
+// are deleted after their schedules.
+func (i *Installer) forgetAgency(ctx context.Context, e Event) error {
+	t, found, err := i.Store.Token(ctx, store.TokenOfCompany(e.Company))
+	if err != nil || !found || (!e.At.IsZero() && e.At.Before(t.RefreshedAt)) {
+		return err //nolint:wrapcheck // it says what could not be read
+	}
+	if err := i.Store.DeleteToken(ctx, t.Owner); err != nil {
+		return err //nolint:wrapcheck // it says what could not be deleted
+	}
+	return i.audit(ctx, act{byWebhook, "uninstall"}, "", t.Owner, "its grant is deleted")
+}
 
-// Set gives a connection settings of its own (nil leaves them) and says which Sage tenant its orders go to:
-// store.SageOfEnvironment, store.SageOfItsOwn, or empty for its own if the settings name one, else as it was. Settings
-// without a private token keep the one there is. A pending connection whose tenant is decided by this begins to work,
-// and one that waits for credentials goes on if the settings bring a token.
-func (i *Installer) Set(ctx context.Context, location string, s *config.Settings, sage string) (store.Connection, error)
-
-// Pause stops a connection's work until Resume. Its orders wait.
-func (i *Installer) Pause(ctx context.Context, location, actor, note string) (store.Connection, error)
-
-// Resume lets a connection go on that is paused, that waits for credentials and may have got them, or that is pending
-// though its Sage tenant is decided.
-func (i *Installer) Resume(ctx context.Context, location, actor, note string) (store.Connection, error)
-
-// Remove ends a connection: its schedules are removed, then its tokens and settings. Its orders stay in the books.
-func (i *Installer) Remove(ctx context.Context, location, actor, note string) (store.Connection, error)
+// leave makes a location leave, unless the event is from before it was last connected.
+func (i *Installer) leave(ctx context.Context, location string, e Event) error {
+	_, err := i.change(ctx, location, act{byWebhook, "uninstall"}, func(c *store.Connection) error {
+		switch {
+		case c.Version == 0, c.Access == store.ByPrivateToken, c.State == store.Leaving, c.State == store.Retired,
+			!e.At.IsZero() && e.At.Before(c.ConnectedAt):
+			return errAsItIs
+		case e.Company != "" && c.Company != "" && e.Company != c.Company:
+			return ErrMismatch
+		}
+		c.State, c.Note = store.Leaving, "the app was uninstalled in HighLevel"
+		return nil
+	})
+	return err
+}
