@@ -359,5 +359,6 @@ func rowText(t *testing.T, address, table, column, key string) string {
 		fmt.Fprintf(&text, "%s=%v ", columns[i], *(v.(*any)))
 	}
 	require.False(t, rows.Next())
+	require.NoError(t, rows.Err())
 	return text.String()
 }

@@ -34,10 +34,10 @@ func TokenOfLocation(id string) string { return "location/" + id }
 func TokenOfCompany(id string) string { return "company/" + id }
 
 const (
-	tokenColumns = `owner, sealed_key, sealed, expires, refreshed_at, scopes, generation, holder, until`
+	tokenColumns = `owner, sealed_key, sealed, expires, refreshed_at, scopes, generation, holder, until` //nolint:gosec // names of columns
 	// A forgotten token leaves its row, so that its generation never begins anew: whoever still works for the pair
 	// before cannot take the next grant for it.
-	heldToken = `sealed <> ''`
+	heldToken = `sealed <> ''` //nolint:gosec // a condition
 )
 
 // Token returns an owner's token, and false when there is none.

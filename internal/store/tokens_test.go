@@ -50,6 +50,11 @@ func testTokens(t *testing.T, s *store.Store) {
 	stale.Generation = 1
 	_, err = s.ReplaceToken(ctx, stale, "a")
 	require.ErrorIs(t, err, store.ErrChanged)
+	_, given, err = s.LeaseToken(ctx, owner, "a", 2, time.Hour)
+	require.NoError(t, err)
+	require.True(t, given)
+	_, err = s.ReplaceToken(ctx, stale, "a")
+	require.ErrorIs(t, err, store.ErrChanged, "a lease of the second does not let the first's successor in")
 
 	company := store.Token{Owner: store.TokenOfCompany(here), Pair: store.Sealed{KeyID: "k", Text: "t"}}
 	company, err = s.PutToken(ctx, company)
