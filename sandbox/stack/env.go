@@ -24,6 +24,10 @@ func (s *Stack) settings(temporalProfile string) map[string]string {
 		"GHL_LOCATION_ID":             s.GHL.Location(),
 		"GHL_PRIVATE_TOKEN":           s.GHL.Token(),
 		"GHL_WEBHOOK_PUBLIC_KEYS":     s.GHL.WebhookPublicKey(),
+		"GHL_CLIENT_ID":               s.GHL.ClientID(),
+		"GHL_CLIENT_SECRET":           s.GHL.ClientSecret(),
+		"GHL_AUTHORIZE_URL":           s.authorizeURL(),
+		"PUBLIC_URL":                  s.FrontDoor,
 		"GHL_REQUESTS_PER_10_SECONDS": strconv.Itoa(s.ghlRate()),
 
 		"SAGE_BASE_URL":            s.Sage.URL(),
@@ -43,6 +47,13 @@ func (s *Stack) settings(temporalProfile string) map[string]string {
 		}
 	}
 	return set
+}
+
+func (s *Stack) authorizeURL() string {
+	if s.opts.Authorize == "" {
+		return s.GHL.AuthorizeURL()
+	}
+	return s.GHL.AuthorizeURL() + "?" + s.opts.Authorize
 }
 
 // ghlRate is how many calls in ten seconds the workers may make.

@@ -43,6 +43,9 @@ type Options struct {
 	// interval, it is two seconds.
 	GHL  ghl.Options
 	Sage sage.Options
+	// Authorize is a query for the page on which HighLevel's users let an app in, such as "auto=" with a location: it
+	// agrees at once. See ghl.Server.AuthorizeURL.
+	Authorize string
 	// Env is set for the processes on top of what the stack sets, WorkerEnv and StarterEnv for one kind of them. What
 	// the caller's own environment says about Tallystick is not passed on.
 	Env, WorkerEnv, StarterEnv map[string]string
