@@ -36,8 +36,8 @@ type Bucket struct {
 	tokens *rate.Limiter
 	// calls is this process's part of config.Calls.
 	calls int
-	// sent holds when each of the latest calls left, the oldest at next. A call that is woken late leaves late, and
-	// the pace alone would then let one too many into the span that begins with it.
+	// sent holds when each of the latest calls left, the oldest at next. The pace alone would let too many into a span
+	// that begins with a burst, or with a call that was woken late.
 	sent []time.Time
 	next int
 }
@@ -69,10 +69,8 @@ func (b *Bucket) Share(rank, count int) {
 	if count == 1 {
 		burst = min(max(b.config.Burst, 1), b.calls)
 	}
-	// A full burst and what is filled up within the span must not be more than the calls; the last of them would leave
-	// with the end of the span, which is no longer part of it.
-	steady := b.calls - burst + 1
-	b.tokens.SetLimit(rate.Every(b.config.Per / time.Duration(steady)))
+	// The pace alone lets a burst more into a span; what left within the span (see leave) keeps that from happening.
+	b.tokens.SetLimit(rate.Every(b.config.Per / time.Duration(b.calls)))
 	b.tokens.SetBurst(burst)
 }
 
