@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -14,7 +15,7 @@ import (
 // Hint says why an object should be looked at again. It never carries the object: the process reads that itself, so
 // hints that are doubled, late or out of order change nothing but the delay.
 type Hint struct {
-	// Source is "webhook", "sweep" or "operator".
+	// Source is "webhook", "sweep", "operator" or "upkeep".
 	Source string `json:"source"`
 	// Event is the source's word for what happened, such as "OrderStatusUpdate".
 	Event string `json:"event,omitempty"`
@@ -28,6 +29,8 @@ const (
 	FromWebhook  = "webhook"
 	FromSweep    = "sweep"
 	FromOperator = "operator"
+	// FromUpkeep is a worker that found a connection whose last change has not been followed.
+	FromUpkeep = "upkeep"
 )
 
 // Door is where work enters: it hands a hint to the one process of the object it is about, starting that process where
@@ -43,6 +46,7 @@ func (d Door) LookAtOrder(ctx context.Context, location, order string, hint Hint
 		TaskQueue:             MainQueue,
 		TypedSearchAttributes: startAttributes(location, order),
 		StaticSummary:         "HighLevel order " + order + " into the books",
+		Priority:              Priority(location, urgency(ctx, hint)),
 	}
 	_, err := d.Temporal.SignalWithStartWorkflow(ctx, options.ID, LookSignal, hint, options,
 		PaymentToOrderType, PaymentToOrderInput{Location: location, OrderID: order})
@@ -59,6 +63,7 @@ func (d Door) LookAtInvoice(ctx context.Context, location, invoice string, hint 
 		TaskQueue:             MainQueue,
 		TypedSearchAttributes: startAttributes(location, invoice),
 		StaticSummary:         "Orders of HighLevel invoice " + invoice,
+		Priority:              Priority(location, urgency(ctx, hint)),
 	}
 	_, err := d.Temporal.SignalWithStartWorkflow(ctx, options.ID, LookSignal, hint, options,
 		InvoiceToOrderType, InvoiceToOrderInput{Location: location, InvoiceID: invoice})
@@ -66,6 +71,34 @@ func (d Door) LookAtInvoice(ctx context.Context, location, invoice string, hint 
 		return fmt.Errorf("hand invoice %s to Temporal: %w", invoice, err)
 	}
 	return nil
+}
+
+// LookAtConnection asks the process of a connection to follow what has become of it.
+func (d Door) LookAtConnection(ctx context.Context, location string, hint Hint) error {
+	options := client.StartWorkflowOptions{
+		ID:                    ConnectionUpkeepID(location),
+		TaskQueue:             MainQueue,
+		TypedSearchAttributes: startAttributes(location, location),
+		StaticSummary:         "Connection of HighLevel location " + location,
+		Priority:              Priority(location, UpkeepPriority),
+	}
+	_, err := d.Temporal.SignalWithStartWorkflow(ctx, options.ID, LookSignal, hint, options,
+		ConnectionUpkeepType, ConnectionUpkeepInput{Location: location})
+	if err != nil {
+		return fmt.Errorf("hand the connection of location %s to Temporal: %w", location, err)
+	}
+	return nil
+}
+
+// urgency is how urgent it is to follow a hint. One that a step hands on is as urgent as the step: the orders that are
+// looked for because of a webhook do not wait for those of a sweep.
+func urgency(ctx context.Context, hint Hint) int {
+	if activity.IsActivity(ctx) {
+		if inherited := activity.GetInfo(ctx).Priority.PriorityKey; inherited > 0 {
+			return inherited
+		}
+	}
+	return urgencyOf(hint.Source)
 }
 
 func startAttributes(location, object string) temporal.SearchAttributes {

@@ -3,6 +3,7 @@ package workflows
 import (
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/tallystick/tallystick/activities"
@@ -19,7 +20,7 @@ type InvoiceToOrderInput struct {
 var invoicePatience = []time.Duration{10 * time.Second, time.Minute, 10 * time.Minute, time.Hour}
 
 // InvoiceToOrder finds the HighLevel orders that came from an invoice and hands a hint to the process of each. It
-// results in the ids of those orders.
+// results in the ids of those orders. An invoice whose orders cannot be looked for is parked with the reason.
 func InvoiceToOrder(ctx workflow.Context, in InvoiceToOrderInput) ([]string, error) {
 	hints := workflow.GetSignalChannel(ctx, LookSignal)
 	var orders []string
@@ -30,7 +31,7 @@ func InvoiceToOrder(ctx workflow.Context, in InvoiceToOrderInput) ([]string, err
 		err := workflow.ExecuteActivity(readingStep(ctx, "Find the orders of the invoice"), fromGHL.LookAtOrdersOfInvoice,
 			activities.InvoiceInput{Location: in.Location, InvoiceID: in.InvoiceID}).Get(ctx, &orders)
 		if err != nil {
-			return nil, err
+			return nil, parkInvoice(ctx, in, err)
 		}
 		switch {
 		case hints.Len() > 0:
@@ -43,4 +44,18 @@ func InvoiceToOrder(ctx workflow.Context, in InvoiceToOrderInput) ([]string, err
 			return nil, err
 		}
 	}
+}
+
+// parkInvoice sets an invoice aside until the cause may have passed; the step that finds its orders takes it back. Only a
+// cancelled search goes unparked.
+func parkInvoice(ctx workflow.Context, in InvoiceToOrderInput, cause error) error {
+	if ctx.Err() != nil || temporal.IsCanceledError(cause) {
+		return cause
+	}
+	kind, reason, details := describe(cause)
+	return workflow.ExecuteLocalActivity(noteStep(ctx, "Park the invoice"), ledger.Park, activities.ParkInput{
+		Location: in.Location, Process: InvoiceToOrderType, ObjectID: in.InvoiceID,
+		WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID,
+		Kind:       kind, Reason: reason, Heals: details.Heals,
+	}).Get(ctx, nil)
 }

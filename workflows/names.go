@@ -12,6 +12,8 @@ const (
 	PaymentToOrderType = "PaymentToOrder"
 	InvoiceToOrderType = "InvoiceToOrder"
 	PaymentSweepType   = "PaymentSweep"
+
+	ConnectionUpkeepType = "ConnectionUpkeep"
 )
 
 // Task queues: one per vendor, so that a slow vendor never starves another and its rate is set in one place.
@@ -25,7 +27,7 @@ const (
 const (
 	// LookSignal says that an object may have changed and should be read again. Its payload is a Hint.
 	LookSignal = "look"
-	// StatusQuery answers with a PaymentToOrderStatus.
+	// StatusQuery answers with a PaymentToOrderStatus, or with a ConnectionUpkeepStatus.
 	StatusQuery = "status"
 )
 
@@ -53,6 +55,41 @@ func SearchAttributes() map[string]enumspb.IndexedValueType {
 	}
 }
 
+// How soon something is done, from 1 to 5, when there is more to do than can be done. Steps inherit it from their process.
+const (
+	// UpkeepPriority is that of the process of a connection, on which all else of the location depends.
+	UpkeepPriority = 1
+	// WebhookPriority is for what has just happened.
+	WebhookPriority = 2
+	// OperatorPriority is for what an operator asks for, which may be very much at once.
+	OperatorPriority = 3
+	// SweepPriority is for what no webhook told of, DeepSweepPriority for what is looked for once a day.
+	SweepPriority     = 4
+	DeepSweepPriority = 5
+)
+
+// longestKey is the most that Temporal takes as a fairness key, in bytes.
+const longestKey = 64
+
+// Priority is that of work for a location. The locations take turns with work that is equally urgent, so that the many
+// orders of one do not hold up the few of another; and the limits that workers set on a vendor's queue hold for each of
+// them.
+func Priority(location string, urgency int) temporal.Priority {
+	return temporal.Priority{PriorityKey: urgency, FairnessKey: location[:min(len(location), longestKey)]}
+}
+
+// urgencyOf says how urgent it is to follow a hint.
+func urgencyOf(source string) int {
+	switch source {
+	case FromOperator:
+		return OperatorPriority
+	case FromSweep:
+		return SweepPriority
+	default:
+		return WebhookPriority
+	}
+}
+
 // The prefixes of workflow ids. An id is made from the identity of the business object, so that there is one writer per
 // object, however many events speak of it.
 const (
@@ -60,6 +97,7 @@ const (
 	invoiceToOrderPrefix = "invoice-to-order"
 	paymentSweepPrefix   = "payment-sweep"
 	deepSweepPrefix      = "payment-sweep-deep"
+	connectionPrefix     = "connection"
 )
 
 // PaymentToOrderID is the workflow id of the process for one HighLevel order.
@@ -77,5 +115,8 @@ func PaymentSweepID(location string) string { return id(paymentSweepPrefix, loca
 
 // DeepSweepID is the same for the sweep that looks for late refunds.
 func DeepSweepID(location string) string { return id(deepSweepPrefix, location) }
+
+// ConnectionUpkeepID is the workflow id of the process for the connection of a location.
+func ConnectionUpkeepID(location string) string { return id(connectionPrefix, location) }
 
 func id(parts ...string) string { return strings.Join(parts, "/") }

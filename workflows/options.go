@@ -31,6 +31,21 @@ func choreStep(ctx workflow.Context, summary string) workflow.Context {
 	return onQueue(ctx, MainQueue, time.Minute, summary)
 }
 
+// tellingStep is for a message to people. A service that is away is asked less and less often, and not for ever: the log
+// has been told, and what is to be done shows in the state of the connection.
+func tellingStep(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              MainQueue,
+		StartToCloseTimeout:    30 * time.Second,
+		ScheduleToCloseTimeout: 24 * time.Hour,
+		HeartbeatTimeout:       heartbeatTimeout,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 15 * time.Minute,
+		},
+		Summary: summary,
+	})
+}
+
 func onQueue(ctx workflow.Context, queue string, limit time.Duration, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           queue,

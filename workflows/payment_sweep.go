@@ -25,18 +25,27 @@ type SweepProgress struct {
 	// Rows counts rows read, Looks the hints handed to orders and invoices.
 	Rows  int `json:"rows"`
 	Looks int `json:"looks"`
+	// Stopped is why a sweep ended before its end: the kind of the fault of a connection that does not work now. The next
+	// sweep after it works again covers the same time.
+	Stopped string `json:"stopped,omitempty"`
 }
 
 // PaymentSweep finds what no webhook told of: it reads all transactions and orders of a window of time, compares each
 // with what it was when last seen, and has every order looked at whose payments or whose self changed. Then it gives
-// parked orders another go whose cause may have passed. The cursor moves only after all of that.
+// parked orders another go whose cause may have passed. The cursor moves only after all of that, and not at all when the
+// connection turns out not to work: that is no failure of the sweep.
 func PaymentSweep(ctx workflow.Context, in PaymentSweepInput) (SweepProgress, error) {
 	progress, err := startOrResume(ctx, in)
 	if err != nil {
 		return progress, err
 	}
 	for progress.Stage < len(sweepStages) {
-		if err := sweepPage(ctx, in.Location, &progress); err != nil {
+		err := sweepPage(ctx, in.Location, &progress)
+		if kind, resting := restingKind(err); resting {
+			progress.Stopped = kind
+			return progress, nil
+		}
+		if err != nil {
 			return progress, err
 		}
 		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {

@@ -14,6 +14,7 @@ var (
 	fromGHL  *activities.GHL
 	intoSage *activities.Sage
 	ledger   *activities.Ledger
+	upkeep   *activities.Connections
 )
 
 // PaymentToOrderInput names the HighLevel order.
@@ -197,6 +198,16 @@ func describe(cause error) (kind, reason string, details activities.FaultDetails
 		_ = fault.Details(&details) // details of another shape say nothing about candidates
 	}
 	return fault.Type(), fault.Message(), details
+}
+
+// restingKind tells whether a step ended because the connection does not work now, and for which of the reasons.
+func restingKind(err error) (kind string, resting bool) {
+	for _, kind := range []activities.Kind{activities.Reconnect, activities.Paused} {
+		if isKind(err, kind) {
+			return string(kind), true
+		}
+	}
+	return "", false
 }
 
 func isKind(err error, kind activities.Kind) bool {

@@ -10,4 +10,5 @@ func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(PaymentToOrder, workflow.RegisterOptions{Name: PaymentToOrderType})
 	r.RegisterWorkflowWithOptions(InvoiceToOrder, workflow.RegisterOptions{Name: InvoiceToOrderType})
 	r.RegisterWorkflowWithOptions(PaymentSweep, workflow.RegisterOptions{Name: PaymentSweepType})
+	r.RegisterWorkflowWithOptions(ConnectionUpkeep, workflow.RegisterOptions{Name: ConnectionUpkeepType})
 }

@@ -3,7 +3,8 @@
 // it was away.
 //
 // It is not a scheduler and holds no state: the server's schedules are the truth, and Apply may be called by any number
-// of processes at any time. The starter's server calls it at its start, and its commands call the rest.
+// of processes at any time. The starter's server calls it at its start, and its commands call the rest; the worker uses a
+// Keeper, for the processes that follow what becomes of a connection.
 package schedules
 
 import (
@@ -173,6 +174,7 @@ func (i Item) action() *client.ScheduleWorkflowAction {
 		Args:                  []any{workflows.PaymentSweepInput{Location: i.Location, Deep: i.Deep}},
 		TypedSearchAttributes: i.attributes(),
 		StaticSummary:         i.summary(),
+		Priority:              i.priority(),
 	}
 }
 
@@ -183,6 +185,13 @@ func (i Item) summary() string {
 		return "Sweep payments for late refunds"
 	}
 	return "Sweep payments that no webhook told of"
+}
+
+func (i Item) priority() temporal.Priority {
+	if i.Deep {
+		return workflows.Priority(i.Location, workflows.DeepSweepPriority)
+	}
+	return workflows.Priority(i.Location, workflows.SweepPriority)
 }
 
 func (i Item) attributes() temporal.SearchAttributes {
@@ -198,6 +207,6 @@ func (i Item) matches(s client.Schedule) bool {
 	workflow, isName := action.Workflow.(string)
 	spec, policy := i.spec(), i.policy()
 	return isName && workflow == workflows.PaymentSweepType && action.ID == i.ID && action.TaskQueue == workflows.MainQueue &&
-		action.StaticSummary == i.summary() && s.Spec.Intervals[0] == spec.Intervals[0] && s.Spec.Jitter == spec.Jitter &&
+		action.StaticSummary == i.summary() && action.Priority == i.priority() && s.Spec.Intervals[0] == spec.Intervals[0] && s.Spec.Jitter == spec.Jitter &&
 		s.Policy.Overlap == policy.Overlap && s.Policy.CatchupWindow == policy.CatchupWindow
 }

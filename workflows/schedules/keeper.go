@@ -1,0 +1,93 @@
+package schedules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/tallystick/tallystick/activities"
+)
+
+// Keeper keeps the schedules of locations for the processes of their connections. Unlike the operator's commands it
+// respects what people did: a schedule that somebody paused stays paused, and keeps that person's note.
+type Keeper struct {
+	Client client.ScheduleClient
+	// Every and DeepEvery are the intervals of the two schedules of a location.
+	Every, DeepEvery time.Duration
+}
+
+var _ activities.Schedules = Keeper{}
+
+// mark begins the notes of the schedules that a Keeper paused, and so tells them from those that people did.
+const mark = "Tallystick: "
+
+func (k Keeper) wanted(location string) []Item { return Wanted(k.Every, k.DeepEvery, location) }
+
+// Apply makes the schedules of a location what they should be, and tells whether a first sweep came of that: a new
+// location is swept at once.
+func (k Keeper) Apply(ctx context.Context, location string) (swept bool, err error) {
+	changes, err := Apply(ctx, k.Client, k.wanted(location), ApplyOptions{})
+	for _, change := range changes {
+		swept = swept || change.Action == Created && !change.Deep
+	}
+	return swept, err
+}
+
+// Pause stops the schedules of a location, for the reason in the note. A missing one needs no stopping.
+func (k Keeper) Pause(ctx context.Context, location, note string) error {
+	note = mark + note
+	return k.each(ctx, location, func(h client.ScheduleHandle, s State) error {
+		if s.Paused && (s.Note == note || !strings.HasPrefix(s.Note, mark)) {
+			return nil
+		}
+		return h.Pause(ctx, client.SchedulePauseOptions{Note: note})
+	})
+}
+
+// Resume lets the schedules of a location go on that Pause stopped.
+func (k Keeper) Resume(ctx context.Context, location, note string) error {
+	return k.each(ctx, location, func(h client.ScheduleHandle, s State) error {
+		if !s.Paused || !strings.HasPrefix(s.Note, mark) {
+			return nil
+		}
+		return h.Unpause(ctx, client.ScheduleUnpauseOptions{Note: mark + note})
+	})
+}
+
+// Trigger starts a sweep of a location now, or right after the one that runs. It does not wait for it, and a location
+// whose schedule is paused or missing is not swept.
+func (k Keeper) Trigger(ctx context.Context, location string) error {
+	return k.each(ctx, location, func(h client.ScheduleHandle, s State) error {
+		if s.Deep || s.Paused {
+			return nil
+		}
+		return h.Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE})
+	})
+}
+
+// Remove deletes the schedules of a location. Those that are gone already are no error.
+func (k Keeper) Remove(ctx context.Context, location string) error {
+	return Remove(ctx, k.Client, k.wanted(location))
+}
+
+// each does something to those schedules of a location that exist, by what they are now. All are tried, whatever happens
+// to the first: a location of which one schedule cannot be paused must not have both go on.
+func (k Keeper) each(ctx context.Context, location string, do func(client.ScheduleHandle, State) error) error {
+	var faults []error
+	for _, item := range k.wanted(location) {
+		handle := k.Client.GetHandle(ctx, item.ID)
+		description, err := handle.Describe(ctx)
+		if err == nil {
+			err = do(handle, stateOf(item, description))
+		}
+		if err != nil && !isNotFound(err) {
+			faults = append(faults, fmt.Errorf("schedule %s: %w", item.ID, err))
+		}
+	}
+	return errors.Join(faults...)
+}
