@@ -2,6 +2,7 @@ package ghl
 
 import (
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -108,4 +109,46 @@ func TestRetryAfterOfA429(t *testing.T) {
 	require.WithinDuration(t, time.Now().Add(wait), time.Now().Add(wait).Truncate(24*time.Hour), 24*time.Hour)
 	_, err = client.Orders.Get(t.Context(), "1")
 	require.ErrorIs(t, err, transport.ErrLimited, "the second call does not even leave")
+}
+
+// TestProcessesTogetherStayUnderTheLimit has workers come and work at full load, each with its share.
+func TestProcessesTogetherStayUnderTheLimit(t *testing.T) {
+	for _, count := range []int{1, 2, 3, 5} {
+		synctest.Test(t, func(t *testing.T) {
+			var mu sync.Mutex
+			var sent []time.Time
+			var all sync.WaitGroup
+			for rank := range count {
+				limiter := NewLimiterAt(DefaultPer10Seconds, time.Hour)
+				limiter.Share(rank, count)
+				for range 8 {
+					all.Go(func() {
+						for range 400 / (8 * count) {
+							if err := limiter.Wait(t.Context()); err != nil {
+								t.Error(err)
+							}
+							mu.Lock()
+							sent = append(sent, time.Now())
+							mu.Unlock()
+						}
+					})
+				}
+			}
+			all.Wait()
+			for i := DefaultPer10Seconds; i < len(sent); i++ {
+				require.GreaterOrEqual(t, sent[i].Sub(sent[i-DefaultPer10Seconds]), 10*time.Second, "%d processes", count)
+			}
+			require.Less(t, sent[len(sent)-1].Sub(sent[0]), 43*time.Second, "the allowance is used by %d processes", count)
+		})
+	}
+}
+
+func TestACallerThatWouldWaitLongIsToldToComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limiter := NewLimiterAt(1, 5*time.Second)
+		require.NoError(t, limiter.Wait(t.Context()))
+		var limited *transport.LimitError
+		require.ErrorAs(t, limiter.Wait(t.Context()), &limited)
+		require.Equal(t, 10*time.Second, limited.RetryAfter)
+	})
 }

@@ -88,6 +88,10 @@ func NewOAuth(o OAuthOptions) (*OAuth, error) {
 	if o.Transport == nil {
 		o.Transport = transport.NewPool()
 	}
+	api, err := o.chain(o.BaseURL)
+	if err != nil {
+		return nil, err
+	}
 	authorize, scopes, err := authorizeLink(o.AuthorizeURL, o.ClientID)
 	if err != nil {
 		return nil, err
@@ -101,10 +105,7 @@ func NewOAuth(o OAuthOptions) (*OAuth, error) {
 	if err != nil || token.Host == "" || token.Path == "" || token.RawQuery != "" || token.User != nil {
 		return nil, errors.New("ghl: GHL_TOKEN_URL must be an absolute address without a query")
 	}
-	auth := &OAuth{tokenPath: token.EscapedPath()}
-	if auth.api, err = o.chain(o.BaseURL); err != nil {
-		return nil, err
-	}
+	auth := &OAuth{tokenPath: token.EscapedPath(), api: api}
 	if auth.tokens, err = o.chain(token.Scheme + "://" + token.Host); err != nil {
 		return nil, err
 	}
