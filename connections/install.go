@@ -75,8 +75,8 @@ const (
 type Connected struct {
 	// Company is HighLevel's id of the agency; a location's grant may leave it out.
 	Company string
-	// Connections is the location that was connected. An agency's grant connects none by itself: there it holds those that
-	// waited for new credentials and go on with these.
+	// Connections is the location that was connected. An agency's grant connects none by itself, but lets those go on that
+	// waited for it: there it holds all of Installed as they are now, pending ones too.
 	Connections []store.Connection
 	// Installed are all locations for which an agency has installed the app, to choose from; nil for a location's grant.
 	Installed []ghl.InstalledLocation
@@ -250,9 +250,7 @@ func (i *Installer) connectAgency(ctx context.Context, g ghl.Grant) (Connected, 
 		if err != nil {
 			return out, err
 		}
-		if c.State == store.Active && c.Access == store.ByAgency {
-			out.Connections = append(out.Connections, c)
-		}
+		out.Connections = append(out.Connections, c)
 	}
 	return out, nil
 }

@@ -1,5 +1,5 @@
 // Package server is the starter's front door as a process: it listens, answers liveness and readiness, carries the
-// webhook door and the payload codec, and stops without losing a request.
+// webhook door, the pages by which locations are connected and the payload codec, and stops without losing a request.
 //
 // It does not decide what a webhook means (package webhook does) and never gives up while a dependency is away: then it
 // is alive, not ready, and webhooks are answered so that they are delivered again. `starter serve` and the sandbox run
@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tallystick/tallystick/starter/oauth"
 	"github.com/tallystick/tallystick/starter/webhook"
 )
 
@@ -33,6 +34,8 @@ type Options struct {
 	// Listen is where everything is served, as host:port.
 	Listen   string
 	Webhooks *webhook.Handler
+	// OAuth serves the pages by which locations are connected, under oauth.Prefix; nil serves none.
+	OAuth http.Handler
 	// Codec shows payloads to the Temporal UI under /codec/; nil serves none.
 	Codec http.Handler
 	// Probes tell whether work can be accepted.
@@ -117,8 +120,25 @@ func (s *Server) routes() http.Handler {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
 	})
 	mux.Handle("GET /readyz", s.ready)
+	if s.options.OAuth != nil {
+		mux.Handle(oauth.Prefix, s.options.OAuth)
+	}
 	if s.options.Codec != nil {
 		mux.Handle("/codec/", http.StripPrefix("/codec", s.options.Codec))
 	}
-	return mux
+	return guarded(mux)
+}
+
+// guarded gives every answer, errors and redirects included, the headers that keep a browser from making more of it than
+// it is. What has pages to show sets a policy of its own.
+func guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		head := w.Header()
+		head.Set("X-Content-Type-Options", "nosniff")
+		head.Set("X-Frame-Options", "DENY")
+		head.Set("Referrer-Policy", "no-referrer")
+		head.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		head.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
 }

@@ -162,3 +162,32 @@ func TestSlowHeadersAndLargeOnesAreCutOff(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "HTTP/1.1 431", string(status))
 }
+
+func TestEveryAnswerIsHarmlessToBrowsers(t *testing.T) {
+	r := run(t, func(o *Options) {
+		o.OAuth = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			w.Header().Set("Content-Security-Policy", "its own")
+			_, _ = io.WriteString(w, "page "+q.URL.Path)
+		})
+	})
+	for path, policy := range map[string]string{
+		"/healthz": "default-src 'none'; frame-ancestors 'none'", "/nowhere": "default-src 'none'; frame-ancestors 'none'",
+		"/webhooks/ghl": "default-src 'none'; frame-ancestors 'none'", "/oauth/ghl/callback?code=1": "its own",
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.base+path, nil)
+		require.NoError(t, err)
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		assert.Equal(t, policy, response.Header.Get("Content-Security-Policy"), path)
+		assert.Equal(t, "nosniff", response.Header.Get("X-Content-Type-Options"), path)
+		assert.Equal(t, "DENY", response.Header.Get("X-Frame-Options"), path)
+		assert.Equal(t, "no-referrer", response.Header.Get("Referrer-Policy"), path)
+		assert.Equal(t, "no-store", response.Header.Get("Cache-Control"), path)
+		if policy == "its own" {
+			assert.Equal(t, "page /oauth/ghl/callback", string(body))
+		}
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/tallystick/tallystick/connections"
 )
 
 // body is what is read of an event. HighLevel documents no field of it as required, and types them loosely, so a field of
@@ -18,6 +20,10 @@ type body struct {
 	ID         text `json:"id"`
 	WebhookID  text `json:"webhookId"`
 	Timestamp  text `json:"timestamp"`
+	// These are of installations only.
+	AppID       text `json:"appId"`
+	CompanyID   text `json:"companyId"`
+	CompanyName text `json:"companyName"`
 }
 
 // text is a JSON string, or empty where the JSON holds anything else.
@@ -59,10 +65,13 @@ func (b body) object() (string, error) {
 }
 
 // location is the location the event belongs to, empty when the body does not tell. In HighLevel's own samples of
-// invoice events altId repeats the id of the invoice: that names no location.
+// invoice events altId repeats the id of the invoice: that names no location. A body that names two belongs to none.
 func (b body) location(object string) (string, error) {
 	id := string(b.LocationID)
-	if id == "" && (b.AltType == "" || b.AltType == "location") && string(b.AltID) != object {
+	if (b.AltType == "" || b.AltType == "location") && string(b.AltID) != object && b.AltID != "" {
+		if id != "" && id != string(b.AltID) {
+			return "", errors.New("locationId and altId name two locations")
+		}
 		id = string(b.AltID)
 	}
 	if id == "" {
@@ -72,6 +81,26 @@ func (b body) location(object string) (string, error) {
 		return "", fmt.Errorf("locationId: %w", err)
 	}
 	return id, nil
+}
+
+// installation is what an INSTALL or UNINSTALL tells. It must say which app it is about, and a location or an agency.
+func (b body) installation() (connections.Event, error) {
+	e := connections.Event{
+		AppID: string(b.AppID), Company: string(b.CompanyID), Location: string(b.LocationID),
+		Name: string(b.CompanyName), At: b.at(),
+	}
+	if err := CheckID(e.AppID); err != nil {
+		return e, fmt.Errorf("appId: %w", err)
+	}
+	if e.Company == "" && e.Location == "" {
+		return e, errors.New("the body names neither a location nor a company")
+	}
+	for name, id := range map[string]string{"companyId": e.Company, "locationId": e.Location} {
+		if err := CheckID(id); id != "" && err != nil {
+			return e, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return e, nil
 }
 
 // eventID is the sender's id of the event, empty when there is none that may be kept.

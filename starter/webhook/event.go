@@ -1,6 +1,9 @@
 package webhook
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // kind is what the events of a name are about.
 type kind int
@@ -9,6 +12,8 @@ const (
 	unknownEvent kind = iota
 	orderEvent
 	invoiceEvent
+	installEvent
+	uninstallEvent
 	ignoredEvent
 )
 
@@ -23,11 +28,18 @@ var moneyEvents = map[string]kind{
 	"InvoiceVoid":          invoiceEvent,
 }
 
+// The events by which a location or an agency comes and goes. HighLevel sends them to the app's default address only; the
+// names in capitals are the values of "type", the others those of the pages.
+var appEvents = map[string]kind{
+	"INSTALL": installEvent, "AppInstall": installEvent,
+	"UNINSTALL": uninstallEvent, "AppUninstall": uninstallEvent,
+}
+
 // otherEvents are the other names that HighLevel publishes. They are answered 200, so that an app that subscribes to more
-// than it needs shows no failures in HighLevel's log. INSTALL, UNINSTALL and ConversationUnreadUpdate are the values of
-// "type" where they differ from the name of the page.
+// than it needs shows no failures in HighLevel's log. ConversationUnreadUpdate is the value of "type" where it differs
+// from the name of the page.
 const otherEvents = `
-	INSTALL UNINSTALL AppInstall AppUninstall AppUpdate AppPaymentStatus ExternalAuthConnected PlanChange SaaSPlanCreate
+	AppUpdate AppPaymentStatus ExternalAuthConnected PlanChange SaaSPlanCreate
 	AppointmentCreate AppointmentUpdate AppointmentDelete
 	AssociationCreate AssociationUpdate AssociationDelete RelationCreate RelationDelete
 	ObjectSchemaCreate ObjectSchemaUpdate RecordCreate RecordUpdate RecordDelete
@@ -47,8 +59,7 @@ var published = func() map[string]kind {
 	for _, name := range strings.Fields(otherEvents) {
 		all[name] = ignoredEvent
 	}
-	for name, k := range moneyEvents {
-		all[name] = k
-	}
+	maps.Copy(all, moneyEvents)
+	maps.Copy(all, appEvents)
 	return all
 }()

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"golang.org/x/time/rate"
 
+	"github.com/tallystick/tallystick/connections"
 	"github.com/tallystick/tallystick/workflows"
 )
 
@@ -41,12 +43,23 @@ type Door interface {
 	LookAtInvoice(ctx context.Context, location, invoice string, hint workflows.Hint) error
 }
 
+// Installs takes in that a location or an agency has installed the app, or has uninstalled it. connections.Installer is
+// the one that does. It tells of what it refuses by connections.ErrNoApp, ErrOtherApp and ErrMismatch; after any other
+// error the event is asked for again.
+type Installs interface {
+	Installed(ctx context.Context, e connections.Event) error
+	Uninstalled(ctx context.Context, e connections.Event) error
+}
+
 // Options are what a Handler is made of. Door, Keys and Locations must be set.
 type Options struct {
 	Door      Door
 	Keys      Keys
 	Locations Locations
-	// InFlight bounds the requests taken in at once; more are answered 429. 0 means DefaultInFlight.
+	// Installs is nil where no app of HighLevel's marketplace is set up: then installations are ignored.
+	Installs Installs
+	// InFlight bounds the requests taken in at once; more are answered 429, and so is a location that has half of them
+	// already. 0 means DefaultInFlight.
 	InFlight int
 	// Log says what was refused and why, without anything of a body; nil says nothing.
 	Log *slog.Logger
@@ -59,7 +72,9 @@ type Handler struct {
 	door      Door
 	keys      Keys
 	locations Locations
+	installs  Installs
 	slots     chan struct{}
+	shares    shares
 	buffers   sync.Pool
 	draining  atomic.Bool
 	log       *slog.Logger
@@ -80,8 +95,9 @@ func New(o Options) (*Handler, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Handler{
-		door: o.Door, keys: o.Keys, locations: o.Locations,
+		door: o.Door, keys: o.Keys, locations: o.Locations, installs: o.Installs,
 		slots:   make(chan struct{}, o.InFlight),
+		shares:  shares{most: max(1, o.InFlight/2), held: map[string]int{}},
 		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
 		log:     o.Log,
 		// Anybody can send nonsense: what is refused must not fill the disk with log lines.
@@ -173,6 +189,8 @@ func (h *Handler) takeIn(w http.ResponseWriter, r *http.Request, event *string) 
 		*event = string(b.Type)
 	}
 	switch published[*event] {
+	case installEvent, uninstallEvent:
+		return h.install(r.Context(), *event, b)
 	case unknownEvent:
 		return refused(http.StatusBadRequest, "unknown_event",
 			"the body does not say which event this is: give HighLevel one URL per event, /webhooks/ghl/{Event}")
@@ -213,10 +231,20 @@ func (h *Handler) handOver(ctx context.Context, event string, b body) answer {
 	if err != nil {
 		return refused(http.StatusBadRequest, "unreadable", err.Error())
 	}
+	location, err := b.location(object)
+	if err != nil {
+		return refused(http.StatusBadRequest, "unreadable", err.Error())
+	}
+	// Only now: whoever cannot sign cannot use up the share of a location.
+	giveBack, ok := h.shares.take(location)
+	if !ok {
+		return later("location_overloaded", "too many webhooks of this location at once", soon)
+	}
+	defer giveBack()
 	// A sender that hangs up will not send again, so its hint goes on without it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOver)
 	defer cancel()
-	location, refusal, ok := h.locate(ctx, b, object)
+	location, refusal, ok := h.locate(ctx, location)
 	if !ok {
 		return refusal
 	}
@@ -244,26 +272,69 @@ func (h *Handler) notNow(ctx context.Context, event string, err error) answer {
 	return later("unavailable", "this cannot be taken in now", whenBack)
 }
 
-// locate finds the location an event belongs to, and refuses what belongs to none that is connected.
-func (h *Handler) locate(ctx context.Context, b body, object string) (location string, refusal answer, ok bool) {
-	location, err := b.location(object)
-	if err != nil {
-		return "", refused(http.StatusBadRequest, "unreadable", err.Error()), false
-	}
-	var known bool
-	if location == "" {
+// locate finds the connected location an event belongs to, and refuses what belongs to none. named is the one that the
+// body names, if it does.
+func (h *Handler) locate(ctx context.Context, named string) (location string, refusal answer, ok bool) {
+	var known, resting bool
+	var err error
+	if named == "" {
 		if location, known, err = h.locations.Only(ctx); err == nil && !known {
 			return "", refused(http.StatusBadRequest, "unreadable",
 				"the body names no location, and it is not exactly one that is connected"), false
 		}
-	} else {
-		known, err = h.locations.Connected(ctx, location)
+	} else if known, err = h.locations.Connected(ctx, named); err == nil && !known {
+		resting, err = h.locations.Resting(ctx, named)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return "", later("unavailable", "which locations are connected cannot be told now", whenBack), false
-	}
-	if !known {
+	case resting:
+		return "", ignored("this location does not work now: what happens is found when it does"), false
+	case !known:
 		return "", refused(http.StatusNotFound, "unknown_location", "this location is not connected here"), false
+	case named != "":
+		location = named
 	}
 	return location, answer{}, true
+}
+
+// install takes in that the app was installed or uninstalled.
+func (h *Handler) install(ctx context.Context, event string, b body) answer {
+	if h.installs == nil {
+		return ignored("no app is set up here")
+	}
+	// Where path and body say the opposite of each other, one of them is not HighLevel's.
+	if said, is := appEvents[string(b.Type)]; is && said != appEvents[event] {
+		return refused(http.StatusBadRequest, "unreadable", "the body is of another event than the path")
+	}
+	e, err := b.installation()
+	if err != nil {
+		return refused(http.StatusBadRequest, "unreadable", err.Error())
+	}
+	giveBack, ok := h.shares.take(cmp.Or(e.Location, e.Company))
+	if !ok {
+		return later("location_overloaded", "too many webhooks of this location at once", soon)
+	}
+	defer giveBack()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOver)
+	defer cancel()
+	take := h.installs.Installed
+	if appEvents[event] == uninstallEvent {
+		take = h.installs.Uninstalled
+	}
+	switch err := take(ctx, e); {
+	case err == nil:
+		return accepted
+	case errors.Is(err, connections.ErrNoApp):
+		return ignored("no app is set up here")
+	case errors.Is(err, connections.ErrOtherApp):
+		return refused(http.StatusForbidden, "other_app", "this event is about another app")
+	case errors.Is(err, connections.ErrMismatch):
+		return refused(http.StatusForbidden, "mismatch", "the location is known as another company's")
+	default:
+		h.seldom.Do(func() {
+			h.log.ErrorContext(ctx, "an installation could not be taken in; HighLevel will deliver it again", "event", event, "error", err.Error())
+		})
+		return later("unavailable", "this cannot be taken in now", whenBack)
+	}
 }

@@ -199,6 +199,8 @@ func TestBodiesAsTheyCome(t *testing.T) {
 		"an id with a line break":       {"/OrderCreate", `{"_id":"a\nb"}`, 400, nil},
 		"an id without end":             {"/OrderCreate", `{"_id":"` + strings.Repeat("a", 101) + `"}`, 400, nil},
 		"a location that cannot be one": {"/OrderCreate", `{"_id":"` + id + `","locationId":"../x"}`, 400, nil},
+		"two locations":                 {"/OrderCreate", `{"_id":"` + id + `","locationId":"` + home + `","altId":"elsewhere"}`, 400, nil},
+		"two locations, the other way":  {"/OrderCreate", `{"_id":"` + id + `","locationId":"elsewhere","altId":"` + home + `","altType":"location"}`, 400, nil},
 		"a location not connected":      {"/OrderCreate", `{"_id":"` + id + `","locationId":"elsewhere"}`, 404, nil},
 		"no JSON":                       {"/OrderCreate", `<order/>`, 400, nil},
 		"two documents":                 {"/OrderCreate", `{"_id":"` + id + `"}{}`, 400, nil},
@@ -227,10 +229,11 @@ func TestBodiesAsTheyCome(t *testing.T) {
 	}
 }
 
-// several is what the marketplace mode will have.
+// several is every location there is.
 type several struct{ fault error }
 
 func (s several) Connected(context.Context, string) (bool, error) { return true, s.fault }
+func (s several) Resting(context.Context, string) (bool, error)   { return false, s.fault }
 func (s several) Only(context.Context) (string, bool, error)      { return "", false, s.fault }
 
 func TestALocationIsNeverGuessed(t *testing.T) {
@@ -319,16 +322,16 @@ type requestKey struct{}
 
 func TestNoMoreThanTheSlotsAtOnce(t *testing.T) {
 	inside, goOn := make(chan struct{}), make(chan struct{})
-	b := open(t, func(o *Options) { o.InFlight = 2 })
+	b := open(t, func(o *Options) { o.InFlight, o.Locations = 2, several{} })
 	b.door.do = func(context.Context) error {
 		inside <- struct{}{}
 		<-goOn
 		return nil
 	}
 	var answers sync.WaitGroup
-	for range 2 {
+	for _, order := range []string{paidOrder, strings.ReplaceAll(paidOrder, home, "another")} {
 		answers.Go(func() {
-			code, _, _ := b.send(t, "/webhooks/ghl/OrderCreate", paidOrder)
+			code, _, _ := b.send(t, "/webhooks/ghl/OrderCreate", order)
 			assert.Equal(t, 200, code)
 		})
 		<-inside
