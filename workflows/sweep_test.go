@@ -86,6 +86,34 @@ func TestSweepThatFailsLeavesTheCursor(t *testing.T) {
 	require.Error(t, r.GetWorkflowError())
 }
 
+// TestSweepOfAConnectionThatDoesNotWorkIsNoFailure: the cursor stays, so that the next sweep covers the same time.
+func TestSweepOfAConnectionThatDoesNotWorkIsNoFailure(t *testing.T) {
+	for _, kind := range []activities.Kind{activities.Reconnect, activities.Paused} {
+		r := newRun(t)
+		r.OnActivity("OpenWindow", mock.Anything, mock.Anything).Return(activities.SweepWindow{}, nil).Once()
+		r.OnActivity("Sweep", mock.Anything, mock.Anything).Return(activities.SweepPage{}, fault(kind, "no")).Once()
+		r.ExecuteWorkflow(workflows.PaymentSweep, workflows.PaymentSweepInput{Location: location})
+		require.NoError(t, r.GetWorkflowError())
+		var progress workflows.SweepProgress
+		require.NoError(t, r.GetWorkflowResult(&progress))
+		require.Equal(t, string(kind), progress.Stopped)
+	}
+}
+
+func TestInvoiceThatCannotBeLookedForIsParked(t *testing.T) {
+	require.Equal(t, workflows.InvoiceToOrderType, activities.InvoiceToOrder)
+	for kind, heals := range map[activities.Kind]bool{activities.Reconnect: true, activities.Unauthorized: true, activities.Invalid: false} {
+		r := newRun(t)
+		r.OnActivity("LookAtOrdersOfInvoice", mock.Anything, mock.Anything).Return(nil, fault(kind, "no")).Once()
+		r.OnActivity("Park", mock.Anything, activities.ParkInput{
+			Location: location, Process: workflows.InvoiceToOrderType, ObjectID: "inv", WorkflowID: "default-test-workflow-id",
+			Kind: string(kind), Reason: "no", Heals: heals,
+		}).Return(nil).Once()
+		r.ExecuteWorkflow(workflows.InvoiceToOrder, workflows.InvoiceToOrderInput{Location: location, InvoiceID: "inv"})
+		require.NoError(t, r.GetWorkflowError())
+	}
+}
+
 func TestLongSweepGoesOnWhereItWas(t *testing.T) {
 	r := newRun(t)
 	r.SetContinueAsNewSuggested(true)
