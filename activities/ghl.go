@@ -113,7 +113,8 @@ func (g *GHL) complete(ctx context.Context, client *ghl.Client, reading OrderRea
 	return reading, nil // with the buyer's snapshot: the customer that is known may turn out to be gone at Sage
 }
 
-// transactionsOf reads the payments of an order. HighLevel files those of an invoice's order under either of the two.
+// transactionsOf reads the payments of an order. HighLevel files those of an invoice's order under either of the two
+// (A07).
 func transactionsOf(ctx context.Context, client *ghl.Client, order ghl.Order) ([]ghl.Transaction, error) {
 	transactions, err := transactionsFiledUnder(ctx, client, order.ID, order.Test)
 	if err != nil || len(transactions) > 0 || !strings.EqualFold(order.Source.Type, "invoice") || order.Source.ID == "" {
@@ -134,7 +135,7 @@ func transactionsFiledUnder(ctx context.Context, client *ghl.Client, entity stri
 			return nil, err
 		}
 		if t.EntityID != "" && t.EntityID != entity {
-			continue // a filter that was not understood must not give us another order's money
+			continue // a filter that was not understood must not give us another order's money (A06)
 		}
 		if t.Test == test {
 			transactions = append(transactions, t)
@@ -160,7 +161,7 @@ func (g *GHL) addInvoiceNumber(ctx context.Context, client *ghl.Client, sale *do
 	return nil
 }
 
-// addContact completes the sale's snapshot of the buyer from the contact as it is now.
+// addContact completes the sale's snapshot of the buyer from the contact as it is now, if there still is one (A26).
 func (g *GHL) addContact(ctx context.Context, client *ghl.Client, sale *domain.Sale) error {
 	if sale.Customer.ContactID == "" {
 		return nil
@@ -183,7 +184,7 @@ type InvoiceInput struct {
 	InvoiceID string `json:"invoiceId"`
 }
 
-// LookAtOrdersOfInvoice finds the orders that came from an invoice and hands each a hint. It results in their ids. The
+// LookAtOrdersOfInvoice finds the orders that came from an invoice (A08) and hands each a hint. It results in their ids. The
 // invoice is no longer parked then, if it was.
 func (g *GHL) LookAtOrdersOfInvoice(ctx context.Context, in InvoiceInput) ([]string, error) {
 	ctx, stop := alive(ctx)

@@ -172,6 +172,7 @@ func orderSighting(location string, o ghl.Order, now time.Time) store.Sighting {
 	return sighting(location, store.OrderSighting, o.ID, now, o.Status, o.Amount.String(), o.Currency, stamp(o.UpdatedAt))
 }
 
+// A refund may show nowhere but in the transaction (A04).
 func transactionSighting(location string, t ghl.Transaction, now time.Time) store.Sighting {
 	return sighting(location, store.TransactionSighting, t.ID, now,
 		t.Status, t.Amount.String(), t.AmountRefunded.String(), t.Currency, t.EntityID, stamp(t.UpdatedAt))

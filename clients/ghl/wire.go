@@ -182,7 +182,7 @@ func digits(m *domain.Money) domain.Number {
 // errNoID: an answer without the object it should hold.
 var errNoID = errors.New("the object has no id")
 
-// listAnswer is a page: {data:[…], totalCount}, or {data:{data:[…], totalCount}} as was seen in the field. Other modules
+// listAnswer is a page: {data:[…], totalCount}, or {data:{data:[…], totalCount}} as was seen in the field (A11). Other modules
 // name the rows after what they are, and the total "total".
 type listAnswer struct {
 	// key is the name of the array, "data" if it is empty.

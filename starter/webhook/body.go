@@ -9,7 +9,7 @@ import (
 	"github.com/tallystick/tallystick/connections"
 )
 
-// body is what is read of an event. HighLevel documents no field of it as required, and types them loosely, so a field of
+// body is what is read of an event. HighLevel documents no field of it as required (A24), and types them loosely, so a field of
 // another type counts as missing.
 type body struct {
 	Type       text `json:"type"`
@@ -65,7 +65,7 @@ func (b body) object() (string, error) {
 }
 
 // location is the location the event belongs to, empty when the body does not tell. In HighLevel's own samples of
-// invoice events altId repeats the id of the invoice: that names no location. A body that names two belongs to none.
+// invoice events altId repeats the id of the invoice: that names no location (A24). A body that names two belongs to none.
 func (b body) location(object string) (string, error) {
 	id := string(b.LocationID)
 	if (b.AltType == "" || b.AltType == "location") && string(b.AltID) != object && b.AltID != "" {

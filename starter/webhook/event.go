@@ -18,7 +18,7 @@ const (
 )
 
 // The events that can mean that money has moved. The names are those of HighLevel's webhook pages, where each is a page
-// of its own.
+// of its own, and stand at the end of the path (A25).
 var moneyEvents = map[string]kind{
 	"OrderCreate":          orderEvent,
 	"OrderStatusUpdate":    orderEvent,
@@ -28,7 +28,7 @@ var moneyEvents = map[string]kind{
 	"InvoiceVoid":          invoiceEvent,
 }
 
-// The events by which a location or an agency comes and goes. HighLevel sends them to the app's default address only; the
+// The events by which a location or an agency comes and goes. HighLevel sends them to the app's default address only (A92); the
 // names in capitals are the values of "type", the others those of the pages.
 var appEvents = map[string]kind{
 	"INSTALL": installEvent, "AppInstall": installEvent,
