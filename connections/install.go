@@ -389,7 +389,7 @@ func (i *Installer) take(ctx context.Context, did act, company, location, name s
 	return i.settle(ctx, c, did)
 }
 
-// Installed takes in an INSTALL event. A location of an agency whose grant is kept becomes a pending connection, to be
+// Installed takes in an INSTALL event (A90). A location of an agency whose grant is kept becomes a pending connection, to be
 // chosen; one that had left, or waits for credentials, goes on with its former settings if its Sage tenant is still
 // decided. Everything else waits for the user to come back with a code. The error is ErrNoApp, ErrOtherApp, ErrMismatch
 // or that of the store; an event from before the connection's present state is no error and changes nothing, and so is
@@ -436,7 +436,7 @@ func (i *Installer) ours(e Event) error {
 	return nil
 }
 
-// Uninstalled takes in an UNINSTALL event: the location, or every location that is reached through the agency, leaves.
+// Uninstalled takes in an UNINSTALL event (A91): the location, or every location that is reached through the agency, leaves.
 // Connections by private token are not the app's and stay. Errors are as with Installed; an event from before the
 // location was last connected changes nothing.
 func (i *Installer) Uninstalled(ctx context.Context, e Event) error {

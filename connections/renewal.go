@@ -14,8 +14,8 @@ import (
 	"github.com/tallystick/tallystick/internal/store"
 )
 
-// HighLevel gives the same new pair again to whoever shows the same refresh token within 30 seconds of its use (its
-// changelog on distributed systems). The times below are such that whoever comes after a process that died between the
+// HighLevel gives the same new pair again to whoever shows the same refresh token within 30 seconds of its use
+// (A83, its changelog on distributed systems). The times below are such that whoever comes after a process that died between the
 // two meets this grace: its lease has ended after leaseLife, and its successor's call ends within callTime of that.
 const (
 	leaseLife = 12 * time.Second
@@ -132,7 +132,7 @@ func (r *renewal) ask(ctx context.Context, leased time.Time) (token, error) {
 }
 
 // ofAgency makes a location token with the agency's. It is no refresh: nothing is used up by it, and whatever refresh
-// token comes with it is not needed.
+// token comes with it is not needed (A87).
 func (r *renewal) ofAgency(ctx context.Context) (ghl.Grant, error) {
 	agency := r.vault.ofCompany(r.of.Company)
 	access, err := agency.Token(ctx)
@@ -200,7 +200,7 @@ func (r *renewal) release(ctx context.Context) {
 	}
 }
 
-// worthRepeating tells errors after which the same refresh token may still bring a new pair at once: no answer, one that
+// worthRepeating tells errors after which the same refresh token may still bring a new pair at once (A85): no answer, one that
 // cannot be read, or an error of the server.
 func worthRepeating(err error) bool {
 	e := transport.AsError(err)

@@ -129,7 +129,7 @@ func tokenOf(grant ghl.Grant, asked time.Time) token {
 // good tells whether the access token may be used.
 func (t token) good() bool { return t.access != "" && time.Now().Before(t.expires) }
 
-// due tells whether it is time for another.
+// due tells whether it is time for another (A82).
 func (t token) due() bool { return time.Until(t.expires) < min(aheadOf, t.tenth()) }
 
 // fresh tells whether the token is so new that another would fare no better.

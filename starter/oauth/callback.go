@@ -13,7 +13,7 @@ import (
 	"github.com/tallystick/tallystick/internal/store"
 )
 
-// callback takes the browser back from HighLevel.
+// callback takes the browser back from HighLevel, with a code or with an error (A98).
 func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
 	query, err := parameters(r)
 	if err != nil {
@@ -39,7 +39,7 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
 }
 
 // journey checks that this browser was sent off from here, not long ago, and has not come back yet. Else it returns the
-// reason and the page that tells it.
+// reason and the page that tells it. HighLevel brings the state back as it was (A80).
 func (h *Handler) journey(r *http.Request, query url.Values) (string, page) {
 	cookie := h.cookie(r, stateCookie)
 	if cookie == "" {
