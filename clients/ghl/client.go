@@ -31,7 +31,8 @@ type Options struct {
 	// LocationID is the location (sub-account) whose objects are read and written. Required.
 	LocationID string
 	// Credentials gives the bearer token: StaticToken for a private integration token, or whatever keeps and renews the
-	// tokens of OAuth. Required.
+	// tokens of OAuth. Required. A call that is refused for its token is sent once more with a renewed one: a 401 comes
+	// before anything is stored (A94).
 	Credentials Credentials
 	// Version is DefaultVersion if empty.
 	Version string

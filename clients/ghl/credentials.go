@@ -71,7 +71,7 @@ func sign(ctx context.Context, r *http.Request) error {
 }
 
 // send sends a call, and once more with a renewed token if HighLevel refuses the token. That is safe for writes as well:
-// a 401 comes before anything is stored.
+// a 401 comes before anything is stored (A94).
 func (a *api) send(ctx context.Context, call transport.Call, out any) error {
 	used := &bearer{}
 	_, err := a.chain.Do(context.WithValue(ctx, bearerKey{}, used), call, out)

@@ -12,5 +12,9 @@
 // strict about two things: an amount must be an exact decimal, and a list without its array is an error, never an empty
 // list. Both shapes of an object are folded into one Go type.
 //
-// It never retries: see package transport.
+// OAuth is the other way in: it exchanges codes and refresh tokens for a marketplace app, and keeps nothing. Whoever keeps
+// tokens gives them to a Client as Credentials.
+//
+// It never retries, see package transport, with one exception: a call that is refused for its token is sent once more with
+// a renewed one, because such a refusal comes before anything is done (A94).
 package ghl

@@ -6,8 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -105,75 +103,4 @@ func readGrant(op Operation, answer json.RawMessage, began time.Time, asked User
 func unusable(op Operation, why string) error {
 	return &transport.Error{Vendor: vendor, Operation: op.Name, Status: http.StatusOK, MayHaveLanded: op.Write,
 		Err: fmt.Errorf("%w: %s", transport.ErrUnreadable, why)}
-}
-
-// badApp matches complaints about the app's own credentials. HighLevel has not published its words (issue 249 of its
-// repository); invalid_client is OAuth's (RFC 6749, 5.2).
-var badApp = regexp.MustCompile(`(?i)\binvalid[_ ]client\b|\bunauthorized[_ ]client\b|\bclient[_ ]?(id|secret|credentials?)\b`)
-
-// Refused tells that HighLevel refuses the code, the refresh token or the location itself, so that only a person can help:
-// a 4xx from the API other than 408, 425 and 429. It is false if the app's own credentials are wrong, because connecting
-// anew would not help against that, for the answer of a proxy, and for a 401 of a call that was made with an access token,
-// which may have to be renewed.
-func Refused(err error) bool {
-	e := transport.AsError(err)
-	if e == nil || e.Vendor != vendor || !slices.Contains([]string{oauthToken.Name, oauthLocationToken.Name}, e.Operation) {
-		return false
-	}
-	if e.Code == notJSON || badApp.MatchString(e.Code+" "+e.Message) || strings.HasPrefix(strings.ToLower(e.Message), "cannot ") {
-		return false
-	}
-	switch e.Status {
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return false
-	case http.StatusUnauthorized:
-		return e.Operation == oauthToken.Name || noScope.MatchString(e.Message)
-	}
-	return e.Status >= 400 && e.Status < 500
-}
-
-// Scope is one permission that a token can have.
-type Scope struct {
-	// Name is HighLevel's, For what Tallystick needs it for.
-	Name, For string
-	// Optional scopes are not asked for by default: nothing that runs by itself needs them.
-	Optional bool
-}
-
-// Scopes are the permissions that the published files give for each of Operations. An app must have a scope selected on
-// its Auth page before it can ask for it, and a name that HighLevel does not know keeps people from installing (issue 311
-// of its repository), so which ones to ask for can be set.
-func Scopes() []Scope {
-	return []Scope{
-		{Name: "payments/orders.readonly", For: "reading orders and their fulfillments, and being told of new ones"},
-		{Name: "payments/orders.write", For: "creating fulfillments"},
-		{Name: "payments/orders.collectPayment", For: "recording payments on orders"},
-		{Name: "payments/transactions.readonly", For: "reading payments and refunds"},
-		{Name: "payments/subscriptions.readonly", For: "reading subscriptions"},
-		{Name: "payments/coupons.readonly", For: "reading coupons"},
-		{Name: "payments/coupons.write", For: "creating, changing and deleting coupons"},
-		{Name: "products.readonly", For: "reading products"},
-		{Name: "products.write", For: "creating and changing products"},
-		{Name: "products/prices.readonly", For: "reading prices, SKUs and stock"},
-		{Name: "products/prices.write", For: "changing prices and stock"},
-		{Name: "contacts.readonly", For: "reading who bought"},
-		{Name: "contacts.write", For: "writing contacts, tags and notes"},
-		{Name: "invoices.readonly", For: "reading invoices"},
-		{Name: "invoices.write", For: "creating invoices for payments made elsewhere"},
-		{Name: "oauth.readonly", For: "listing the locations of an agency"},
-		{Name: "oauth.write", For: "getting tokens for the locations of an agency"},
-		{Name: "payments/integration.readonly", For: "listing white-label payment providers", Optional: true},
-		{Name: "payments/integration.write", For: "adding a white-label payment provider", Optional: true},
-	}
-}
-
-// DefaultScopes are the names of the Scopes that are not optional.
-func DefaultScopes() []string {
-	var names []string
-	for _, scope := range Scopes() {
-		if !scope.Optional {
-			names = append(names, scope.Name)
-		}
-	}
-	return names
 }

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// HighLevel allows 100 requests in 10 seconds and 200,000 a day, per app and location (its Authorization guide).
-	// DefaultPer10Seconds leaves room for requests that bunch up on their way.
+	// DefaultPer10Seconds leaves room for requests that bunch up on their way: HighLevel allows 100 in 10 seconds and
+	// 200,000 a day, per app and location (its Authorization guide; of private tokens it says nothing, A19).
 	DefaultPer10Seconds = 95
 
 	interval = 10 * time.Second
@@ -20,8 +20,8 @@ const (
 )
 
 // Limiter keeps HighLevel's limits for one location (A19, A95): it paces requests so that the burst limit is never reached, also
-// by several processes together (see transport.Bucket.Share), and obeys the X-RateLimit headers where others draw on the
-// same allowance.
+// by several processes together (A95, see transport.Bucket.Share), and obeys the X-RateLimit headers where others draw on
+// the same allowance.
 type Limiter struct{ *transport.Bucket }
 
 // NewLimiter paces at DefaultPer10Seconds.

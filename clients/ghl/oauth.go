@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,7 +71,8 @@ type OAuth struct {
 	tokenPath   string
 }
 
-// NewOAuth checks the options. It sends nothing.
+// NewOAuth checks the options. It sends nothing. No limiter holds the calls back: how many HighLevel takes is not
+// documented (A86), and a 429 is told like any other error.
 func NewOAuth(o OAuthOptions) (*OAuth, error) {
 	if o.ClientID == "" || o.ClientSecret == "" || o.RedirectURL == "" {
 		return nil, errors.New("ghl: OAuth needs GHL_CLIENT_ID, GHL_CLIENT_SECRET and GHL_REDIRECT_URL")
@@ -111,7 +113,7 @@ func NewOAuth(o OAuthOptions) (*OAuth, error) {
 	}
 	auth.config = oauth2.Config{
 		ClientID: o.ClientID, ClientSecret: o.ClientSecret, RedirectURL: o.RedirectURL, Scopes: slices.Clone(scopes),
-		// HighLevel takes the credentials in the form only. Left to find that out, the library would try a Basic header
+		// HighLevel takes the credentials in the form only (A81). Left to find that out, the library would try a Basic header
 		// first, and burn a code that is good for one use.
 		Endpoint: oauth2.Endpoint{AuthURL: authorize, TokenURL: o.TokenURL, AuthStyle: oauth2.AuthStyleInParams},
 	}
@@ -158,7 +160,7 @@ func (o *OAuth) Format(to fmt.State, _ rune) {
 // code.
 func (o *OAuth) AuthorizeURL(state string) string { return o.config.AuthCodeURL(state) }
 
-// AppID is the id of the marketplace app, as webhooks name it: the client id up to its first dash (vendor's SDK).
+// AppID is the id of the marketplace app, as webhooks name it: the client id up to its first dash (vendor's SDK, A89).
 func (o *OAuth) AppID() string {
 	id, _, _ := strings.Cut(o.config.ClientID, "-")
 	return id
@@ -252,8 +254,33 @@ func (c *carrier) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// LocationToken gets a token for one location with that of the company that it belongs to. It may come without a refresh
-// token, and then must be got anew.
+// badApp matches complaints about the app's own credentials. HighLevel has not published its words (issue 249 of its
+// repository); invalid_client is OAuth's (RFC 6749, 5.2).
+var badApp = regexp.MustCompile(`(?i)\binvalid[_ ]client\b|\bunauthorized[_ ]client\b|\bclient[_ ]?(id|secret|credentials?)\b`)
+
+// Refused tells that HighLevel refuses the code, the refresh token or the location itself, so that only a person can
+// help: a 4xx from the API other than 408, 425 and 429 (A84). It is false if the app's own credentials are wrong, because
+// connecting anew would not help against that, for the answer of a proxy, and for a 401 of a call that was made with an
+// access token, which may have to be renewed.
+func Refused(err error) bool {
+	e := transport.AsError(err)
+	if e == nil || e.Vendor != vendor || !slices.Contains([]string{oauthToken.Name, oauthLocationToken.Name}, e.Operation) {
+		return false
+	}
+	if e.Code == notJSON || badApp.MatchString(e.Code+" "+e.Message) || strings.HasPrefix(strings.ToLower(e.Message), "cannot ") {
+		return false
+	}
+	switch e.Status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	case http.StatusUnauthorized:
+		return e.Operation == oauthToken.Name || noScope.MatchString(e.Message)
+	}
+	return e.Status >= 400 && e.Status < 500
+}
+
+// LocationToken gets a token for one location with that of the company that it belongs to (A88). It may come without a
+// refresh token (A87), and then must be got anew.
 func (o *OAuth) LocationToken(ctx context.Context, companyToken, company, location string) (Grant, error) {
 	if err := need(oauthLocationToken, "the company's token", companyToken, "company id", company, "location id", location); err != nil {
 		return Grant{}, err
@@ -304,8 +331,8 @@ func (o *OAuth) InstalledLocations(ctx context.Context, companyToken, company st
 	}
 	var found []InstalledLocation
 	seen := map[string]bool{}
-	for page := range maxInstalledPages {
-		rows, total, err := o.installedPage(ctx, companyToken, company, page, len(seen))
+	for range maxInstalledPages {
+		rows, total, err := o.installedPage(ctx, companyToken, company, len(seen))
 		if err != nil {
 			return nil, err
 		}
@@ -334,7 +361,7 @@ type installedRow struct {
 	InstalledAt moment `json:"installedAt"`
 }
 
-func (o *OAuth) installedPage(ctx context.Context, token, company string, page, skip int) ([]installedRow, int64, error) {
+func (o *OAuth) installedPage(ctx context.Context, token, company string, skip int) ([]installedRow, int64, error) {
 	var answer struct {
 		Locations *[]installedRow `json:"locations"`
 		Count     text            `json:"count"`

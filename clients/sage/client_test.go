@@ -508,6 +508,35 @@ func TestUpdateSendsOnlyWhatIsSet(t *testing.T) {
 	assert.Len(t, server.requests("/salesorders/7"), 2)
 }
 
+func TestRefusedWritesAreToldAsTheyWouldBeSent(t *testing.T) {
+	var planned []transport.Planned
+	server := newWireServer(t, reply(200, `{"id":5}`))
+	client := newTestClient(t, server.URL, func(o *Options) {
+		o.ReadOnly = true
+		o.Planned = func(_ context.Context, p transport.Planned) error {
+			planned = append(planned, p)
+			return nil
+		}
+	})
+	require.ErrorIs(t, client.Accounts.Update(t.Context(), 5, AccountFields{Name: new("Lovelace")}), transport.ErrReadOnly)
+	require.Len(t, planned, 1)
+	require.Equal(t, "PUT /accounts/5", planned[0].Method+" "+planned[0].Path)
+	require.JSONEq(t, `{"name":"Lovelace"}`, string(planned[0].Body))
+	require.Empty(t, server.requests("/accounts/5"))
+}
+
+func TestATenantThatDoesNotAnswerIsLeftAlone(t *testing.T) {
+	server := newWireServer(t, reply(503, "{}"))
+	client := newTestClient(t, server.URL, func(o *Options) { o.BreakAfter, o.BreakFor, o.MaxInFlight = 2, time.Hour, 8 })
+	for range 2 {
+		_, err := client.Accounts.Get(t.Context(), 5)
+		require.True(t, transport.IsStatus(err, 503))
+	}
+	_, err := client.Accounts.Get(t.Context(), 5)
+	require.ErrorIs(t, err, transport.ErrLimited)
+	require.Greater(t, transport.RetryAfter(err), 50*time.Minute)
+}
+
 func TestReadOnlyRefusesWritesButReads(t *testing.T) {
 	server := newWireServer(t, reply(200, `{"id":5}`))
 	client := newTestClient(t, server.URL, func(o *Options) { o.ReadOnly = true })

@@ -70,7 +70,7 @@ func TestAnUnknownCertificateIsRefused(t *testing.T) {
 }
 
 func TestOldTLSIsRefused(t *testing.T) {
-	old := &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11} //nolint:gosec // that is what is tested
+	old := &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
 	_, err := encrypted(t, old, x509.NewCertPool()).Do(t.Context(), put, nil)
 	require.ErrorIs(t, err, ErrNoAnswer)
 	require.ErrorContains(t, err, "protocol version")

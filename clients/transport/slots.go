@@ -9,7 +9,7 @@ import (
 // SlotsConfig sets up Slots.
 type SlotsConfig struct {
 	// PerSecond is the rate of all processes together. No limit if zero or less.
-	PerSecond float64 //nolint:forbidigo // a rate, not money
+	PerSecond float64
 	// Pause and MaxWait are those of BucketConfig.
 	Pause, MaxWait time.Duration
 }
@@ -39,7 +39,7 @@ type Slots struct {
 func NewSlots(config SlotsConfig) *Slots {
 	s := &Slots{pauses: newPauses(config.Pause, config.MaxWait), count: 1}
 	if config.PerSecond > 0 {
-		s.length = time.Duration((100 + slackPercent) * 1e7 / config.PerSecond) //nolint:forbidigo // a rate, not money
+		s.length = time.Duration((100 + slackPercent) * 1e7 / config.PerSecond)
 	}
 	return s
 }
