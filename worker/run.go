@@ -17,9 +17,11 @@ import (
 	"github.com/tallystick/tallystick/connections"
 	"github.com/tallystick/tallystick/internal/cluster"
 	"github.com/tallystick/tallystick/internal/config"
+	"github.com/tallystick/tallystick/internal/notify"
 	"github.com/tallystick/tallystick/internal/observe"
 	"github.com/tallystick/tallystick/internal/store"
 	"github.com/tallystick/tallystick/workflows"
+	"github.com/tallystick/tallystick/workflows/schedules"
 )
 
 const tracerName = "tallystick"
@@ -48,56 +50,91 @@ func run(ctx context.Context, cfg config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	directory, err := connections.Open(cfg, connections.Watch{
-		Logger: log, Metrics: calls, Tracer: tracing.Provider.Tracer(tracerName),
+	directory, err := connections.Open(connections.Options{
+		Config: cfg, Store: books, Ring: cfg.Secrets.Keys.Ring,
+		Watch: connections.Watch{Logger: log, Metrics: calls, Tracer: tracing.Provider.Tracer(tracerName)},
 	})
 	if err != nil {
 		return err
 	}
-	temporal, err := dial(ctx, cfg, log, registry, tracing)
+	defer directory.Close() // before the store
+	if err := directory.Adopt(ctx); err != nil {
+		return err
+	}
+	temporal, namespace, err := dial(ctx, cfg, log, registry, tracing)
 	if err != nil {
 		return err
 	}
 	defer temporal.Close()
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	return work(ctx, log, build(cfg, temporal, books, directory, giveUp))
+	c := &crew{config: cfg, log: log, temporal: temporal, namespace: namespace, books: books, directory: directory}
+	if err := c.build(giveUp); err != nil {
+		return err
+	}
+	return c.work(ctx)
 }
 
+// dial connects to Temporal and tells in which namespace it works.
 func dial(
 	ctx context.Context, cfg config.Config, log *slog.Logger, registry *prometheus.Registry, tracing *observe.Tracing,
-) (client.Client, error) {
+) (temporal client.Client, namespace string, err error) {
 	metrics, err := cluster.Metrics(registry, log)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	o := cluster.Options{Logger: log, Metrics: metrics, Ring: cfg.Secrets.Keys.Ring}
+	o := cluster.Options{Identity: identity(), Logger: log, Metrics: metrics, Ring: cfg.Secrets.Keys.Ring}
 	if tracing.Enabled {
 		o.Tracer = tracing.Provider.Tracer(tracerName)
 	}
-	return cluster.Dial(ctx, o)
+	target, err := o.Target()
+	if err != nil {
+		return nil, "", err
+	}
+	temporal, err = cluster.Dial(ctx, o)
+	return temporal, target.Namespace, err
 }
 
-// build makes one worker per task queue. The vendors' queues have workers of their own, so that a slow vendor holds up
-// neither the other nor the processes themselves.
-func build(cfg config.Config, temporal client.Client, books *store.Store, directory *connections.Directory,
-	giveUp func(error),
-) []worker.Worker {
-	door := workflows.Door{Temporal: temporal}.ForSweeps()
+// crew are the workers of this process, one per task queue, with what they work with. The vendors' queues have workers of
+// their own, so that a slow vendor holds up neither the other nor the processes themselves.
+type crew struct {
+	config    config.Config
+	log       *slog.Logger
+	temporal  client.Client
+	namespace string
+	books     *store.Store
+	directory *connections.Directory
+
+	processes worker.Worker
+	vendors   []worker.Worker
+}
+
+func (c *crew) build(giveUp func(error)) error {
+	people, err := notify.New(c.config.Watching.NotifyWebhookURL.Reveal())
+	if err != nil {
+		return fmt.Errorf("NOTIFY_WEBHOOK_URL: %w", err)
+	}
+	cfg, door := c.config, workflows.Door{Temporal: c.temporal}.ForSweeps()
 	worker.SetStickyWorkflowCacheSize(cfg.Process.WorkflowCache)
-	processes := worker.New(temporal, workflows.MainQueue, options(cfg, 0, giveUp))
-	workflows.Register(processes)
-	processes.RegisterActivity(&activities.Ledger{
-		Store: books, Look: door, Overlap: cfg.Sync.Overlap, RefundWindow: cfg.Sync.RefundWindow, From: cfg.Sync.From.Time,
+	c.processes = worker.New(c.temporal, workflows.MainQueue, options(cfg, 0, giveUp))
+	workflows.Register(c.processes)
+	c.processes.RegisterActivity(&activities.Ledger{
+		Store: c.books, Look: door, Overlap: cfg.Sync.Overlap, RefundWindow: cfg.Sync.RefundWindow, From: cfg.Sync.From.Time,
 		RetryParkedAfter: cfg.Sync.Interval,
 	})
-	fromGHL := worker.New(temporal, workflows.GHLQueue, options(cfg, cfg.Process.ConcurrentGHL, giveUp))
-	fromGHL.RegisterActivity(&activities.GHL{
-		Client: directory.GHL, Store: books, Look: door, OnlyTest: cfg.Orders.TestOrders == config.OnlyTestOrders,
+	c.processes.RegisterActivity(&activities.Connections{
+		Store: c.books, Notify: people, Schedules: schedules.Keeper{
+			Client: c.temporal.ScheduleClient(), Every: cfg.Sync.Interval, DeepEvery: cfg.Sync.DeepInterval,
+		},
 	})
-	intoSage := worker.New(temporal, workflows.SageQueue, options(cfg, cfg.Process.ConcurrentSage, giveUp))
-	intoSage.RegisterActivity(&activities.Sage{Client: directory.Sage, Store: books})
-	return []worker.Worker{processes, fromGHL, intoSage}
+	fromGHL := worker.New(c.temporal, workflows.GHLQueue, options(cfg, cfg.Process.ConcurrentGHL, giveUp))
+	fromGHL.RegisterActivity(&activities.GHL{
+		Client: c.directory.GHL, Store: c.books, Look: door, OnlyTest: c.directory.OnlyTest,
+	})
+	intoSage := worker.New(c.temporal, workflows.SageQueue, options(cfg, cfg.Process.ConcurrentSage, giveUp))
+	intoSage.RegisterActivity(&activities.Sage{Client: c.directory.Sage, Store: c.books})
+	c.vendors = []worker.Worker{fromGHL, intoSage}
+	return nil
 }
 
 // options are those of a worker that runs so many steps at once and no processes, or, for 0, of the one that runs the
@@ -114,18 +151,35 @@ func options(cfg config.Config, steps int, giveUp func(error)) worker.Options {
 	}
 }
 
-// work runs the workers until ctx ends or one of them cannot go on, then lets all finish their steps.
-func work(ctx context.Context, log *slog.Logger, workers []worker.Worker) error {
-	for i, w := range workers {
+// work runs the workers until ctx ends or one of them cannot go on, then lets all finish their steps. The processes come
+// first: by them the others learn of this worker, and make room for it at the vendors before it calls any.
+func (c *crew) work(ctx context.Context) error {
+	if err := c.processes.Start(); err != nil {
+		return fmt.Errorf("start to take work: %w", err)
+	}
+	started := []worker.Worker{c.processes}
+	defer func() { stop(started) }()
+
+	ctx, end := context.WithCancel(ctx)
+	var chores sync.WaitGroup
+	defer chores.Wait()
+	defer end()
+	chores.Go(func() { c.limit(ctx) })
+	chores.Go(func() { c.watch(ctx) })
+	c.join(ctx)
+	for _, w := range c.vendors {
+		if ctx.Err() != nil {
+			break
+		}
 		if err := w.Start(); err != nil {
-			stop(workers[:i])
 			return fmt.Errorf("start to take work: %w", err)
 		}
+		started = append(started, w)
 	}
-	log.Info("worker takes work")
+	c.log.Info("worker takes work")
+	chores.Go(func() { c.share(ctx) })
 	<-ctx.Done()
-	log.Info("worker finishes what it has begun")
-	stop(workers)
+	c.log.Info("worker finishes what it has begun")
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return fmt.Errorf("a worker cannot go on: %w", cause)
 	}

@@ -20,7 +20,7 @@ import (
 // It spreads work fairly and is no vendor's limit: a fresh queue lets an extra second's worth through. A server that
 // does not know such limits, or does not allow them to be set, works without them; then the error says so and nothing
 // else is lost.
-func LimitQueues(ctx context.Context, c client.Client, namespace string, perKey map[string]float64) error {
+func LimitQueues(ctx context.Context, c client.Client, namespace string, perKey map[string]float64) error { //nolint:forbidigo // rates, not money
 	var faults []error
 	for _, queue := range slices.Sorted(maps.Keys(perKey)) {
 		_, err := c.WorkflowService().UpdateTaskQueueConfig(ctx, &workflowservice.UpdateTaskQueueConfigRequest{
@@ -46,8 +46,9 @@ const pollerLife = 90 * time.Second
 // has not heard of yet counts itself all the same.
 //
 // A process that died is counted for another minute and a half: until then there are thought to be more than there are.
-// So is one that stopped orderly, unless the server's frontend.enableCancelWorkerPollsOnShutdown is on.
-func Peers(ctx context.Context, c client.Client, queue, self string) (rank, count int, err error) {
+// So is one that stopped orderly, unless the server's frontend.enableCancelWorkerPollsOnShutdown is on. Whoever knows
+// better says so by gone, which may be nil.
+func Peers(ctx context.Context, c client.Client, queue, self string, gone func(identity string) bool) (rank, count int, err error) {
 	described, err := c.DescribeTaskQueueEnhanced(ctx, client.DescribeTaskQueueEnhancedOptions{
 		TaskQueue: queue, ReportPollers: true,
 		TaskQueueTypes: []client.TaskQueueType{client.TaskQueueTypeWorkflow, client.TaskQueueTypeActivity},
@@ -70,7 +71,9 @@ func Peers(ctx context.Context, c client.Client, queue, self string) (rank, coun
 		}
 	}
 	// Times are the server's and are compared with each other only: this machine's clock may be off.
-	maps.DeleteFunc(seen, func(_ string, at time.Time) bool { return newest.Sub(at) > pollerLife })
+	maps.DeleteFunc(seen, func(who string, at time.Time) bool {
+		return newest.Sub(at) > pollerLife || (gone != nil && gone(who))
+	})
 	seen[self] = newest
 	all := slices.Sorted(maps.Keys(seen))
 	return slices.Index(all, self), len(all), nil

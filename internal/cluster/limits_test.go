@@ -46,7 +46,7 @@ func place(t *testing.T, c client.Client, self string, count int) int {
 	t.Helper()
 	var rank int
 	require.Eventually(t, func() bool {
-		r, n, err := cluster.Peers(t.Context(), c, shared, self)
+		r, n, err := cluster.Peers(t.Context(), c, shared, self, nil)
 		rank = r
 		return err == nil && n == count
 	}, 30*time.Second, 100*time.Millisecond)
@@ -60,7 +60,7 @@ func TestPeersCountThemselves(t *testing.T) {
 	}})
 	b, bWorker := join(t, server.Address, "b")
 	require.Equal(t, 0, place(t, b, "b", 1), "alone")
-	rank, count, err := cluster.Peers(t.Context(), b, shared, "a")
+	rank, count, err := cluster.Peers(t.Context(), b, shared, "a", nil)
 	require.NoError(t, err)
 	require.Equal(t, []int{0, 2}, []int{rank, count}, "a newcomer counts itself before it is heard of")
 
@@ -81,15 +81,19 @@ func TestPeersCountThemselves(t *testing.T) {
 
 func TestPeersForgetTheDead(t *testing.T) {
 	bare(t)
-	_, _, err := cluster.Peers(t.Context(), pollers(t, nil), shared, "b")
+	_, _, err := cluster.Peers(t.Context(), pollers(t, nil), shared, "b", nil)
 	require.ErrorContains(t, err, shared)
 
 	// The machine's clock is years ahead of the server's, and nobody is forgotten for it.
 	then := time.Now().AddDate(-3, 0, 0)
 	c := pollers(t, map[string]time.Time{"a": then.Add(-91 * time.Second), "b": then, "c": then.Add(-89 * time.Second)})
-	rank, count, err := cluster.Peers(t.Context(), c, shared, "b")
+	rank, count, err := cluster.Peers(t.Context(), c, shared, "b", nil)
 	require.NoError(t, err)
 	require.Equal(t, []int{0, 2}, []int{rank, count})
+
+	rank, count, err = cluster.Peers(t.Context(), c, shared, "d", func(who string) bool { return who != "b" })
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 2}, []int{rank, count}, "whoever knows of an end is believed, but never of one's own")
 }
 
 // TestLimitQueues: a location of many steps leaves another one its share, and no location goes faster than it may.
