@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -58,22 +60,77 @@ func (a *app) withStore(ctx context.Context, do func(config.Config, *store.Store
 	return do(c, db)
 }
 
+// withBooks runs a command that needs the database and the keys of what is sealed in it.
+func (a *app) withBooks(ctx context.Context, do func(config.Config, *store.Store) error) (err error) {
+	c, err := config.Load(config.Command)
+	if err != nil {
+		return err
+	}
+	db, err := a.openStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return do(c, db)
+}
+
 // location is the flag by which a command is told the HighLevel location it is about.
 type location struct{ id string }
 
 func (l *location) add(c *cobra.Command) {
-	c.Flags().StringVar(&l.id, "location", "", "HighLevel location; GHL_LOCATION_ID if not given")
+	c.Flags().StringVar(&l.id, "location", "", "HighLevel location; if not given GHL_LOCATION_ID, or the only one that is connected")
 }
 
-func (l *location) of(c config.Config) (string, error) {
-	id := l.id
-	if id == "" {
-		id = c.GHL.LocationID
+// of finds the location: the flag's, else the environment's, else the only connection's.
+func (l *location) of(ctx context.Context, a *app, c config.Config) (string, error) {
+	if id := cmp.Or(l.id, c.GHL.LocationID); id != "" {
+		return id, checkIDs(id)
 	}
-	if id == "" {
-		return "", wrongUse("which location? give --location or set GHL_LOCATION_ID")
+	db, err := a.openStore(ctx, c)
+	if err != nil {
+		return "", err
 	}
-	return id, checkIDs(id)
+	id, err := only(ctx, db)
+	return id, errors.Join(err, db.Close())
+}
+
+// only is the location of the only connection that is not gone.
+func only(ctx context.Context, db *store.Store) (string, error) {
+	list, err := listConnections(ctx, db, store.ConnectionFilter{})
+	if err != nil {
+		return "", err
+	}
+	var here []string
+	for _, c := range list {
+		if present(c) {
+			here = append(here, c.Location)
+		}
+	}
+	switch {
+	case len(here) == 1:
+		return here[0], nil
+	case len(here) == 0:
+		return "", wrongUse("no location is connected: use `starter connect`, or give --location")
+	}
+	return "", wrongUse("which location? give --location with one of %s", strings.Join(here, ", "))
+}
+
+// present tells that a connection is neither gone nor going.
+func present(c store.Connection) bool { return c.State != store.Retired && c.State != store.Leaving }
+
+// listConnections reads all pages.
+func listConnections(ctx context.Context, db *store.Store, f store.ConnectionFilter) ([]store.Connection, error) {
+	var all []store.Connection
+	for {
+		list, next, err := db.Connections(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, list...); next == "" {
+			return all, nil
+		}
+		f.After = next
+	}
 }
 
 // checkIDs refuses what would make a workflow id that nobody finds again.

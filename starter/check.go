@@ -13,10 +13,10 @@ import (
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/sdk/client"
 
-	"github.com/tallystick/tallystick/connections"
 	"github.com/tallystick/tallystick/internal/cluster"
 	"github.com/tallystick/tallystick/internal/config"
 	"github.com/tallystick/tallystick/internal/secret"
+	"github.com/tallystick/tallystick/internal/store"
 	"github.com/tallystick/tallystick/starter/preflight"
 	"github.com/tallystick/tallystick/workflows"
 	"github.com/tallystick/tallystick/workflows/schedules"
@@ -24,42 +24,51 @@ import (
 
 func checkCommand(a *app) *cobra.Command {
 	var out format
-	var createFields, dryRun bool
+	var ch checking
 	c := &cobra.Command{
 		Use: "check", Short: "Look whether everything is set up, and say what to mend", Args: cobra.NoArgs,
-		Long: "Look whether everything is set up: configuration, database, keys, Temporal, the HighLevel token with its scopes, the\n" +
-			"Sage keys with the tenant's choices for each setting, its currencies and the extra fields on sales orders. Nothing is\n" +
-			"written, unless --create-fields asks for the missing extra fields. The exit code is 1 if something must be mended.",
+		Long: "Look whether everything is set up: configuration, database, keys, Temporal, the front door by its public address, the\n" +
+			"clocks, and of each connection its state, its HighLevel token with the scopes, the Sage keys with the tenant's choices\n" +
+			"for each setting, its currencies and the extra fields on sales orders. Nothing is written, unless --create-fields asks\n" +
+			"for the missing extra fields, and no token is renewed. The exit code is 1 if something must be mended.",
+		Example: "  starter check\n  starter check --location ve9EPM428h8vShlRW1KT --create-fields",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := out.check(); err != nil {
 				return err
 			}
-			return a.check(c.Context(), out, createFields, dryRun)
+			if ch.location != "" {
+				if err := checkIDs(ch.location); err != nil {
+					return err
+				}
+			}
+			return a.check(c.Context(), out, ch)
 		},
 	}
 	out.add(c)
-	c.Flags().BoolVar(&createFields, "create-fields", false, "make the extra fields that are missing on Sage's sales orders")
-	dryRunFlag(c, &dryRun)
+	c.Flags().StringVar(&ch.location, "location", "", "look at this connection only; at all of them if not given")
+	c.Flags().BoolVar(&ch.createFields, "create-fields", false, "make the extra fields that are missing on Sage's sales orders")
+	dryRunFlag(c, &ch.dryRun)
 	return c
 }
 
-func (a *app) check(ctx context.Context, out format, createFields, dryRun bool) error {
-	subject := preflight.Subject{CreateFields: createFields, DryRun: dryRun}
-	var faults error
-	if subject.Config, faults = config.Load(config.Check); faults != nil {
-		subject.Faults = faults
-	} else {
-		directory, err := connections.Open(subject.Config, connections.Watch{})
-		if err != nil {
+// checking is a command line of `starter check`.
+type checking struct {
+	location             string
+	createFields, dryRun bool
+}
+
+func (a *app) check(ctx context.Context, out format, ch checking) (err error) {
+	subject := preflight.Subject{CreateFields: ch.createFields, DryRun: ch.dryRun}
+	cfg, faults := config.Load(config.Check)
+	subject.Config, subject.Faults = cfg, faults
+	subject.Database = preflight.OpenDatabase(ctx, cfg.Store.DatabaseURL)
+	defer func() { err = errors.Join(err, subject.Database.Close()) }()
+	if faults == nil {
+		look := looking{config: cfg, store: subject.Database.Store, ring: cfg.Secrets.Keys.Ring}
+		if subject.Connections, err = look.connections(ctx, ch.location); err != nil {
 			return err
 		}
-		if subject.GHL, err = directory.GHL(ctx, subject.Config.GHL.LocationID); err != nil {
-			return err
-		}
-		if subject.Sage, _, err = directory.Sage(ctx, subject.Config.GHL.LocationID); err != nil {
-			return err
-		}
-		subject.Temporal = func(ctx context.Context) []preflight.Finding { return a.checkTemporal(ctx, subject.Config) }
+		subject.Temporal = func(ctx context.Context) []preflight.Finding { return a.checkTemporal(ctx, cfg, subject.Connections) }
 	}
 	p := a.progress("looked at", 0)
 	report := subject.Run(ctx, func(f preflight.Finding) { p.say(f.Part + ": " + f.Check) })
@@ -74,8 +83,16 @@ func (a *app) check(ctx context.Context, out format, createFields, dryRun bool) 
 }
 
 func printReport(w io.Writer, report preflight.Report) {
+	locations := map[string]bool{}
 	for _, f := range report.Findings {
-		row(w, strings.ToUpper(string(f.Verdict)), f.Part, f.Check, f.Found)
+		locations[f.Location] = true
+	}
+	for _, f := range report.Findings {
+		part := f.Part
+		if f.Location != "" && len(locations) > 2 { // one of them is none
+			part += " " + f.Location
+		}
+		row(w, strings.ToUpper(string(f.Verdict)), part, f.Check, f.Found)
 		for _, choice := range f.Choices {
 			row(w, "", "", "", fmt.Sprintf("  %d  %s", choice.ID, choice.Name))
 		}
@@ -96,7 +113,7 @@ const temporalPart = "temporal"
 const checkTime = 5 * time.Second
 
 // checkTemporal looks at the server without changing it.
-func (a *app) checkTemporal(ctx context.Context, cfg config.Config) []preflight.Finding {
+func (a *app) checkTemporal(ctx context.Context, cfg config.Config, list []preflight.Connection) []preflight.Finding {
 	options := cluster.Options{Ring: cfg.Secrets.Keys.Ring}
 	if options.Ring == nil { // nothing is sealed or opened here but the schedules, which are then left out
 		ring, err := secret.GenerateRing()
@@ -124,7 +141,7 @@ func (a *app) checkTemporal(ctx context.Context, cfg config.Config) []preflight.
 		checkAttributes(ctx, temporal, target.Namespace),
 	}
 	if cfg.Secrets.Keys.Ring != nil {
-		found = append(found, checkSchedules(ctx, temporal, cfg))
+		found = append(found, checkSchedules(ctx, temporal, cfg, list))
 	}
 	return append(found, checkWorkers(ctx, temporal))
 }
@@ -159,21 +176,34 @@ func checkAttributes(ctx context.Context, temporal client.Client, namespace stri
 	return f
 }
 
-func checkSchedules(ctx context.Context, temporal client.Client, cfg config.Config) preflight.Finding {
+// checkSchedules looks at the schedules of the connections that work now.
+func checkSchedules(ctx context.Context, temporal client.Client, cfg config.Config, list []preflight.Connection) preflight.Finding {
 	f := preflight.Finding{Part: temporalPart, Check: "schedules", Verdict: preflight.OK}
-	wanted := schedules.Wanted(cfg.Sync.Interval, cfg.Sync.DeepInterval, cfg.GHL.LocationID)
-	states, err := schedules.List(ctx, temporal.ScheduleClient(), wanted)
+	var locations []string
+	for _, c := range list {
+		if c.State == store.Active {
+			locations = append(locations, c.Location)
+		}
+	}
+	states, err := schedules.List(ctx, temporal.ScheduleClient(), schedules.Wanted(cfg.Sync.Interval, cfg.Sync.DeepInterval, locations...))
 	if err != nil {
 		return fault("schedules", err, "if the keys were changed, put the retired key back behind the current one in SECRET_KEYS")
 	}
+	var missing, paused []string
 	for _, state := range states {
 		switch {
 		case !state.Exists:
-			f.Verdict, f.Found = preflight.Warn, "missing: "+state.ID
-			f.Mend = "nothing: `starter serve` makes them, or `starter schedules apply` now"
+			missing = append(missing, state.ID)
 		case state.Paused:
-			f.Verdict, f.Found, f.Mend = preflight.Warn, "paused: "+state.ID, "`starter schedules resume`"
+			paused = append(paused, state.ID)
 		}
+	}
+	switch {
+	case len(paused) > 0:
+		f.Verdict, f.Found, f.Mend = preflight.Warn, "paused: "+strings.Join(paused, ", "), "`starter schedules resume`"
+	case len(missing) > 0:
+		f.Verdict, f.Found = preflight.Warn, "missing: "+strings.Join(missing, ", ")
+		f.Mend = "nothing: `starter serve` makes them, or `starter schedules apply` now"
 	}
 	return f
 }

@@ -55,11 +55,16 @@ func (a *app) clusterOptions(c config.Config) cluster.Options {
 
 // withDesk runs a command that needs Temporal and the database, for one location.
 func (a *app) withDesk(ctx context.Context, where *location, do func(*desk) error) error {
-	return a.withTemporal(ctx, func(c config.Config, temporal client.Client) (err error) {
-		d := &desk{config: c, temporal: temporal, door: workflows.Door{Temporal: temporal}}
-		if d.location, err = where.of(c); err != nil {
-			return err
-		}
+	c, err := config.Load(config.Command)
+	if err != nil {
+		return err
+	}
+	d := &desk{config: c}
+	if d.location, err = where.of(ctx, a, c); err != nil {
+		return err // before Temporal is waited for
+	}
+	return a.withTemporal(ctx, func(_ config.Config, temporal client.Client) (err error) {
+		d.temporal, d.door = temporal, workflows.Door{Temporal: temporal}
 		if d.store, err = a.openStore(ctx, c); err != nil {
 			return err
 		}

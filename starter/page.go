@@ -40,7 +40,7 @@ func describeCommands(b *strings.Builder, parent *cobra.Command) {
 		if !c.IsAvailableCommand() {
 			continue
 		}
-		if c.HasAvailableSubCommands() {
+		if _, group := c.Annotations[onlyHolds]; group {
 			describeCommands(b, c)
 			continue
 		}
@@ -52,6 +52,7 @@ func describeCommands(b *strings.Builder, parent *cobra.Command) {
 		if c.Example != "" {
 			fmt.Fprintf(b, "\n```\n%s\n```\n", unindent(c.Example))
 		}
+		describeCommands(b, c)
 	}
 }
 

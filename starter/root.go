@@ -63,15 +63,19 @@ func newRoot(a *app) *cobra.Command {
 	}
 	root.AddCommand(
 		serveCommand(a), checkCommand(a), statusCommand(a), syncCommand(a), replayCommand(a), matchCommand(a),
-		sweepCommand(a), schedulesCommand(a), migrateCommand(a), versionCommand(a), commandsPageCommand(),
+		sweepCommand(a), schedulesCommand(a), connectCommand(a), plannedCommand(a), keysCommand(a), migrateCommand(a), versionCommand(a), commandsPageCommand(),
 	)
 	group(root)
 	return root
 }
 
+// onlyHolds is the annotation of a command that does nothing itself.
+const onlyHolds = "only holds others"
+
 // group makes a command that only holds others complain when it is called without one that exists, as cobra does for
 // the root only.
 func group(c *cobra.Command) *cobra.Command {
+	c.Annotations = map[string]string{onlyHolds: ""}
 	c.Args = cobra.ArbitraryArgs
 	c.RunE = func(c *cobra.Command, args []string) error {
 		var names []string

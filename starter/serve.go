@@ -14,11 +14,13 @@ import (
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
+	"github.com/tallystick/tallystick/connections"
 	"github.com/tallystick/tallystick/internal/cluster"
 	"github.com/tallystick/tallystick/internal/config"
 	"github.com/tallystick/tallystick/internal/observe"
 	"github.com/tallystick/tallystick/internal/secret"
 	"github.com/tallystick/tallystick/internal/store"
+	"github.com/tallystick/tallystick/starter/oauth"
 	"github.com/tallystick/tallystick/starter/server"
 	"github.com/tallystick/tallystick/starter/webhook"
 	"github.com/tallystick/tallystick/workflows"
@@ -28,8 +30,8 @@ import (
 func serveCommand(a *app) *cobra.Command {
 	var drain time.Duration
 	c := &cobra.Command{
-		Use: "serve", Short: "Take in webhooks, and keep the schedules of the sweeps", Args: cobra.NoArgs,
-		Long: "Take in webhooks, and keep the schedules of the sweeps, until told to stop.\n\n" +
+		Use: "serve", Short: "Take in webhooks, let locations be connected, and keep the schedules of the sweeps", Args: cobra.NoArgs,
+		Long: "Take in webhooks, let locations be connected, and keep the schedules of the sweeps, until told to stop.\n\n" +
 			"Temporal may be away, at the start and later: then /readyz says so, webhooks are answered 429, after which HighLevel\n" +
 			"delivers them again, and everything goes on by itself when Temporal is back.",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -84,8 +86,41 @@ func (a *app) serve(ctx context.Context, cfg config.Config, drain time.Duration)
 		return err
 	}
 	defer temporal.Close()
-	front := &frontDoor{config: cfg, log: log, temporal: temporal, target: target, store: db}
+	directory, err := connections.Open(connections.Options{
+		Config: cfg, Store: db, Ring: cfg.Secrets.Keys.Ring, Watch: connections.Watch{Logger: log},
+	})
+	if err != nil {
+		return err
+	}
+	defer directory.Close()
+	if err := adopt(ctx, cfg, directory, db); err != nil {
+		return err
+	}
+	front := &frontDoor{config: cfg, log: log, temporal: temporal, target: target, store: db, directory: directory}
 	return front.run(ctx, a.out, registry, drain, metrics.Addr())
+}
+
+// adopt readies the store. The environment's location is made a connection here also where only the workers have its
+// token, for its webhooks must not be refused until one of them has started.
+func adopt(ctx context.Context, cfg config.Config, directory *connections.Directory, db *store.Store) error {
+	if err := directory.Adopt(ctx); err != nil {
+		return err
+	}
+	home := cfg.GHL.LocationID
+	if home == "" || cfg.GHL.PrivateToken != "" || cfg.GHL.OAuthEnabled() {
+		return nil // there is none, it was adopted, or it only says which connection commands are about
+	}
+	if _, found, err := db.Connection(ctx, home); err != nil || found {
+		return err
+	}
+	_, err := db.SaveConnection(ctx, store.Connection{
+		Location: home, Access: store.ByPrivateToken, State: store.Active, Sage: store.SageOfEnvironment,
+		Note: "set up by the environment, GHL_LOCATION_ID",
+	})
+	if errors.Is(err, store.ErrChanged) { // another process was faster
+		return nil
+	}
+	return err
 }
 
 // atEnd runs one of the last steps of a process within the shutdown time.
@@ -97,31 +132,44 @@ func atEnd(cfg config.Config, err *error, step func(context.Context) error) {
 
 // frontDoor is the server with what it depends on.
 type frontDoor struct {
-	config   config.Config
-	log      *slog.Logger
-	temporal client.Client
-	target   cluster.Target
-	store    *store.Store
+	config    config.Config
+	log       *slog.Logger
+	temporal  client.Client
+	target    cluster.Target
+	store     *store.Store
+	directory *connections.Directory
 	// prepared says that search attributes and schedules are there. Before, no process could be started.
 	prepared atomic.Bool
 }
 
 func (f *frontDoor) run(ctx context.Context, out io.Writer, registry prometheus.Registerer, drain time.Duration, metrics string) error {
-	door, err := webhook.New(webhook.Options{
+	options := webhook.Options{
 		Door: workflows.Door{Temporal: f.temporal}, Keys: webhook.Keys(f.config.GHL.WebhookPublicKeys),
-		Locations: webhook.One(f.config.GHL.LocationID), Log: f.log, Registerer: registry,
-	})
+		Locations: f.directory, Log: f.log, Registerer: registry,
+	}
+	pages, installer, err := f.connecting()
+	if err != nil {
+		return err
+	}
+	if installer != nil {
+		options.Installs = installer
+	}
+	door, err := webhook.New(options)
 	if err != nil {
 		return err
 	}
 	s, err := server.Open(ctx, server.Options{
-		Listen: string(f.config.HTTP.Listen), Webhooks: door, Codec: f.codec(), Probes: f.probes(),
+		Listen: string(f.config.HTTP.Listen), Webhooks: door, OAuth: pages, Codec: f.codec(), Probes: f.probes(),
 		Drain: drain, Grace: f.config.Process.ShutdownTimeout, Log: f.log,
 	})
 	if err != nil {
 		return err
 	}
-	f.banner(out, s.Addr(), metrics)
+	connected, err := f.directory.Locations(ctx)
+	if err != nil {
+		return err
+	}
+	f.banner(out, s.Addr(), metrics, connected)
 	preparing, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -130,6 +178,25 @@ func (f *frontDoor) run(ctx context.Context, out io.Writer, registry prometheus.
 	}()
 	defer func() { stop(); <-done }() // the client is closed after this
 	return s.Run(ctx)
+}
+
+// connecting are the pages by which locations are connected, and what acts on them and on installations that HighLevel
+// tells of. Both are nil where no app of HighLevel's marketplace is set up.
+func (f *frontDoor) connecting() (http.Handler, *connections.Installer, error) {
+	if !f.config.GHL.OAuthEnabled() {
+		return nil, nil, nil
+	}
+	installer := connections.NewInstaller(connections.InstallerOptions{
+		Config: f.config, Store: f.store, Ring: f.config.Secrets.Keys.Ring, OAuth: f.directory.OAuth(), Look: f.look, Log: f.log,
+	})
+	pages, err := oauth.New(oauth.Options{Config: f.config, OAuth: f.directory.OAuth(), Installer: installer, Log: f.log})
+	return pages, installer, err
+}
+
+// look has the process of a connection follow it.
+func (f *frontDoor) look(ctx context.Context, location string) error {
+	hint := workflows.Hint{Source: workflows.FromOperator, Event: "connect", At: time.Now().UTC()}
+	return workflows.Door{Temporal: f.temporal}.LookAtConnection(ctx, location, hint)
 }
 
 // codec shows payloads in the Temporal UI, to those who have the token, or on this machine.
@@ -193,7 +260,12 @@ func (f *frontDoor) prepareOnce(ctx context.Context) ([]schedules.Change, error)
 	if err := prepareServer(ctx, f.temporal, f.target.Namespace); err != nil {
 		return nil, err
 	}
-	wanted := schedules.Wanted(f.config.Sync.Interval, f.config.Sync.DeepInterval, f.config.GHL.LocationID)
+	// Those that work now; one that is connected later gets its schedules from the process of its connection.
+	locations, err := f.directory.Locations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	wanted := schedules.Wanted(f.config.Sync.Interval, f.config.Sync.DeepInterval, locations...)
 	return schedules.Apply(ctx, f.temporal.ScheduleClient(), wanted, schedules.ApplyOptions{})
 }
 
@@ -206,7 +278,7 @@ func prepareServer(ctx context.Context, temporal client.Client, namespace string
 }
 
 // banner says where everything is.
-func (f *frontDoor) banner(out io.Writer, address, metrics string) {
+func (f *frontDoor) banner(out io.Writer, address, metrics string, connected []string) {
 	if metrics != "" {
 		metrics = "http://" + metrics + "/metrics"
 	} else {
@@ -216,15 +288,24 @@ func (f *frontDoor) banner(out io.Writer, address, metrics string) {
 	if f.config.AdminOverHTTP() {
 		payloads = "http://" + address + "/codec"
 	}
+	connect := "off: set GHL_CLIENT_ID, or use `starter connect add`"
+	if f.config.GHL.OAuthEnabled() {
+		connect = "`starter connect` prints the link"
+	}
+	locations := fmt.Sprintf("%d: `starter connect list`", len(connected))
+	if len(connected) == 1 {
+		locations = connected[0]
+	}
 	_ = (&format{name: "table"}).print(out, nil, func(w io.Writer) {
 		row(w, "Tallystick starter", version())
 		row(w, "webhooks", "http://"+address+"/webhooks/ghl/{Event}")
+		row(w, "connecting", connect)
 		row(w, "readiness", "http://"+address+"/readyz")
 		row(w, "metrics", metrics)
 		row(w, "payload codec", payloads)
 		row(w, "Temporal", f.target.Address+", namespace "+f.target.Namespace)
 		row(w, "database", f.config.Store.DatabaseURL)
-		row(w, "location", f.config.GHL.LocationID)
+		row(w, "connected locations", locations)
 		row(w, "sweeps", fmt.Sprintf("every %s, for late refunds every %s", f.config.Sync.Interval, f.config.Sync.DeepInterval))
 	})
 }

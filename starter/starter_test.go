@@ -145,7 +145,10 @@ func TestFaultsInTheConfigurationAreAFailure(t *testing.T) {
 
 // TestEachCommandHasItsFlags holds commands that write to --dry-run, and those that read to -o.
 func TestEachCommandHasItsFlags(t *testing.T) {
-	reading := []string{"starter check", "starter status", "starter schedules list", "starter version"}
+	reading := []string{
+		"starter check", "starter status", "starter schedules list", "starter version", "starter connect list", "starter connect show",
+		"starter connect installed", "starter keys list",
+	}
 	neither := []string{"starter serve"}
 	var walk func(*cobra.Command)
 	walk = func(parent *cobra.Command) {

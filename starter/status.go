@@ -24,8 +24,8 @@ func statusCommand(a *app) *cobra.Command {
 	var most int
 	c := &cobra.Command{
 		Use: "status [order]", Short: "Show what is in step, what is not and why", Args: cobra.MaximumNArgs(1),
-		Long: "Show how many orders are in Sage, by the state of their payment, which orders are parked and why, and how far the\n" +
-			"sweeps have come; or all that is known of one order, its running process included.",
+		Long: "Show how the connections stand, how many orders are in Sage, by the state of their payment, which orders are parked and\n" +
+			"why, and how far the sweeps have come; or all that is known of one order, its running process included.",
 		Example: "  starter status\n  starter status 660ed43bfdf9fc05a0de7a40 -o json",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := out.check(); err != nil {
@@ -66,6 +66,8 @@ type summary struct {
 	Parked       []parkedView     `json:"parked"`
 	LastOrderAt  time.Time        `json:"lastOrderAt,omitzero"`
 	Cursors      []cursorView     `json:"cursors"`
+	// Connections are the connected locations, all of them or the one that was asked for.
+	Connections []connectionView `json:"connections"`
 
 	items []store.Parked
 }
@@ -98,9 +100,18 @@ func summarise(ctx context.Context, db *store.Store, location string, most int) 
 	if err != nil {
 		return summary{}, err
 	}
-	s := summary{Orders: overview.Orders, ParkedByKind: overview.Parked, LastOrderAt: overview.LastBroughtAt, Parked: []parkedView{}, Cursors: []cursorView{}}
+	s := summary{Orders: overview.Orders, ParkedByKind: overview.Parked, LastOrderAt: overview.LastBroughtAt, Parked: []parkedView{}, Cursors: []cursorView{}, Connections: []connectionView{}}
 	for _, cursor := range overview.Cursors {
 		s.Cursors = append(s.Cursors, cursorView{cursor.Location, cursor.Name, cursor.At, int64(time.Since(cursor.At).Seconds())})
+	}
+	connected, err := viewConnections(ctx, db)
+	if err != nil {
+		return s, err
+	}
+	for _, c := range connected {
+		if location == "" || location == c.Location {
+			s.Connections = append(s.Connections, c)
+		}
 	}
 	if most <= 0 {
 		return s, nil
@@ -113,7 +124,8 @@ func summarise(ctx context.Context, db *store.Store, location string, most int) 
 }
 
 func (s summary) print(w io.Writer) {
-	row(w, "ORDERS IN SAGE", "COUNT")
+	printConnections(w, s.Connections)
+	row(w, "\nORDERS IN SAGE", "COUNT")
 	for _, state := range sortedKeys(s.Orders) {
 		row(w, state, s.Orders[state])
 	}
@@ -184,6 +196,12 @@ type processView struct {
 	Status *workflows.PaymentToOrderStatus `json:"status,omitempty"`
 }
 
+// missing tells that Temporal knows no such process or schedule.
+func missing(err error) bool {
+	var notFound *serviceerror.NotFound
+	return errors.As(err, &notFound)
+}
+
 func (d *desk) order(ctx context.Context, id string) (orderView, error) {
 	v := orderView{Location: d.location, Order: id}
 	booked, found, err := d.store.Order(ctx, d.location, id)
@@ -224,8 +242,7 @@ const queryTime = 5 * time.Second
 // process asks Temporal, and the process itself while it runs.
 func (d *desk) process(ctx context.Context, id string) (*processView, error) {
 	description, err := d.temporal.DescribeWorkflow(ctx, id, "")
-	var notFound *serviceerror.NotFound
-	if errors.As(err, &notFound) {
+	if missing(err) {
 		return nil, nil
 	}
 	if err != nil {

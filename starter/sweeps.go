@@ -22,12 +22,15 @@ type scheduler struct {
 
 // with gives a command the schedule client and the schedules of the location.
 func (s *scheduler) with(ctx context.Context, a *app, do func(client.Client, []schedules.Item) error) error {
+	c, err := config.Load(config.Command)
+	if err != nil {
+		return err
+	}
+	if s.where.id, err = s.where.of(ctx, a, c); err != nil {
+		return err
+	}
 	return a.withTemporal(ctx, func(c config.Config, temporal client.Client) error {
-		id, err := s.where.of(c)
-		if err != nil {
-			return err
-		}
-		return do(temporal, schedules.Wanted(c.Sync.Interval, c.Sync.DeepInterval, id))
+		return do(temporal, schedules.Wanted(c.Sync.Interval, c.Sync.DeepInterval, s.where.id))
 	})
 }
 
@@ -197,11 +200,8 @@ func sweepCommand(a *app) *cobra.Command {
 
 // forget makes the next sweep take everything for new.
 func (a *app) forget(ctx context.Context, where location) error {
-	return a.withStore(ctx, func(c config.Config, db *store.Store) error {
-		id, err := where.of(c)
-		if err != nil {
-			return err
-		}
+	return a.withStore(ctx, func(_ config.Config, db *store.Store) error {
+		id := where.id // found by scheduler.with
 		var forgotten int64
 		for _, kind := range []store.SightingKind{store.OrderSighting, store.TransactionSighting} {
 			n, err := db.ForgetSightings(ctx, id, kind, time.Now())

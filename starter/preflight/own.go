@@ -3,16 +3,11 @@ package preflight
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"strings"
-	"time"
 
 	"github.com/tallystick/tallystick/internal/config"
-	"github.com/tallystick/tallystick/internal/store"
 )
 
-// configuration tells every fault of the environment, and what looks misspelt.
+// configuration tells every fault of the environment, what looks misspelt, and what is as it seldom should be.
 func (s Subject) configuration(context.Context) []Finding {
 	const part = "configuration"
 	var found []Finding
@@ -23,73 +18,67 @@ func (s Subject) configuration(context.Context) []Finding {
 			found = append(found, Finding{Part: part, Check: fault.Variable, Verdict: Fail, Found: fault.Problem,
 				Mend: "docs/configuration.md explains the variable"})
 		}
+		return found
 	case s.Faults != nil:
-		found = append(found, Finding{Part: part, Check: "environment", Verdict: Fail, Found: s.Faults.Error()})
-	default:
-		found = append(found, Finding{Part: part, Check: "environment", Verdict: OK})
+		return []Finding{{Part: part, Check: "environment", Verdict: Fail, Found: s.Faults.Error(), Mend: "docs/configuration.md explains each variable"}}
 	}
+	found = append(found, Finding{Part: part, Check: "environment", Verdict: OK})
 	for _, name := range s.Config.Unknown {
 		found = append(found, Finding{Part: part, Check: name, Verdict: Warn, Found: "no variable of this name is known",
 			Mend: "look for a misspelling in docs/configuration.md"})
 	}
 	if s.Config.Orders.ReadOnly {
 		found = append(found, Finding{Part: part, Check: "READ_ONLY", Verdict: Warn, Found: "nothing will be written to a vendor",
-			Mend: "unset it when orders shall be brought into Sage"})
+			Mend: "unset it when orders shall be brought into Sage; `starter planned` shows what would have been sent"})
 	}
-	return found
+	notify := Finding{Part: part, Check: "NOTIFY_WEBHOOK_URL", Verdict: OK, Found: "set; nothing was posted to it"}
+	if s.Config.Watching.NotifyWebhookURL.Text == "" {
+		notify.Verdict, notify.Found = Warn, "not set, so only the log says when somebody must act"
+		notify.Mend = "set it to an incoming webhook of your chat"
+	}
+	return append(found, notify)
 }
 
 func (s Subject) keys(context.Context) []Finding {
-	ring := Finding{Part: "keys", Check: "key ring", Verdict: OK}
+	ring := Finding{Part: keysPart, Check: "key ring", Verdict: OK}
 	if s.Config.Secrets.Keys.Ring == nil {
 		ring.Verdict, ring.Found = Fail, "SECRET_KEYS is not set, and worker and starter do not start without"
 		ring.Mend = `set it to "k1:" and what openssl rand -base64 32 prints, the same for worker and starter`
 	} else {
 		ring.Found = s.Config.Secrets.Keys.String()
 	}
-	webhooks := Finding{Part: "keys", Check: "webhook signatures", Verdict: OK, Found: s.Config.GHL.WebhookPublicKeys.String()}
-	if len(s.Config.GHL.WebhookPublicKeys) == 0 {
-		webhooks.Verdict, webhooks.Found = Skip, "the configuration has faults"
-	}
-	return []Finding{ring, webhooks}
+	return []Finding{ring, s.webhookKeys()}
 }
 
-// patience is how long a database server that does not answer is waited for.
-const patience = 5 * time.Second
+// webhookKeys compares the keys that webhooks are checked with to the one that HighLevel publishes.
+func (s Subject) webhookKeys() Finding {
+	f := Finding{Part: keysPart, Check: "webhook signatures", Verdict: OK, Found: s.Config.GHL.WebhookPublicKeys.String()}
+	if len(s.Config.GHL.WebhookPublicKeys) == 0 {
+		f.Verdict, f.Found = Skip, "the configuration has faults"
+		return f
+	}
+	published := publishedKeys()
+	for _, key := range s.Config.GHL.WebhookPublicKeys {
+		for _, theirs := range published {
+			if key.Equal(theirs) {
+				f.Found += ", HighLevel's published one among them"
+				return f
+			}
+		}
+	}
+	f.Verdict, f.Found = Warn, f.Found+", and HighLevel's published one is not among them: its webhooks are refused"
+	f.Mend = "unset GHL_WEBHOOK_PUBLIC_KEYS, unless HighLevel has announced a new key or this is a rehearsal"
+	return f
+}
 
-// database looks whether the database answers and has the tables of this program. It makes neither file nor table.
-func (s Subject) database(ctx context.Context) []Finding {
-	const part = "database"
-	address := string(s.Config.Store.DatabaseURL)
-	if address == "" {
-		return []Finding{{Part: part, Check: "connection", Verdict: Skip, Found: "the configuration has faults"}}
-	}
-	if path, isFile := strings.CutPrefix(address, "sqlite:"); isFile {
-		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-			return []Finding{{Part: part, Check: "connection", Verdict: Warn, Found: "the file does not exist yet",
-				Mend: "nothing: the worker or the starter makes it, or `starter migrate` now"}}
+// publishedKeys are the default of the variable.
+func publishedKeys() (keys config.PublicKeys) {
+	for _, v := range config.Variables() {
+		if v.Name == "GHL_WEBHOOK_PUBLIC_KEYS" {
+			if err := keys.Decode(v.Default); err != nil {
+				return nil
+			}
 		}
 	}
-	db, err := store.Open(ctx, address, store.WithoutMigrations(), store.WithPatience(patience))
-	if err != nil {
-		return []Finding{{Part: part, Check: "connection", Verdict: Fail, Found: err.Error(), Mend: "check DATABASE_URL and that the database runs"}}
-	}
-	defer func() { _ = db.Close() }() // it was only read
-	found := []Finding{{Part: part, Check: "connection", Verdict: OK, Found: s.Config.Store.DatabaseURL.String()}}
-	migrations, err := db.Migrations(ctx)
-	if err != nil {
-		return append(found, Finding{Part: part, Check: "tables", Verdict: Fail, Found: err.Error(), Mend: "run `starter migrate`"})
-	}
-	missing := 0
-	for _, m := range migrations {
-		if !m.Applied {
-			missing++
-		}
-	}
-	tables := Finding{Part: part, Check: "tables", Verdict: OK, Found: fmt.Sprintf("all %d migrations applied", len(migrations))}
-	if missing > 0 {
-		tables.Verdict, tables.Found = Warn, fmt.Sprintf("%d of %d migrations are missing", missing, len(migrations))
-		tables.Mend = "nothing: they are applied at the next start, or by `starter migrate` now"
-	}
-	return append(found, tables)
+	return keys
 }

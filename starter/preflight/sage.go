@@ -10,22 +10,49 @@ import (
 
 	"github.com/tallystick/tallystick/activities"
 	"github.com/tallystick/tallystick/clients/sage"
+	"github.com/tallystick/tallystick/internal/config"
+	"github.com/tallystick/tallystick/internal/store"
 )
 
 const sagePart = "sage"
 
-// sage logs in, and looks whether every id that orders need is set or can be found without choosing.
-func (s Subject) sage(ctx context.Context) []Finding {
-	if s.Sage == nil {
-		return []Finding{{Part: sagePart, Check: "log in", Verdict: Skip, Found: "the configuration has faults"}}
+// tenant looks at the Sage tenant of a connection, unless the one of a connection before was the same.
+func (s Subject) tenant(ctx context.Context, c Connection, seen map[string]string) []Finding {
+	switch {
+	case c.SageFault != nil:
+		return []Finding{c.finding(sagePart, "log in", Fail, c.SageFault.Error(), "`starter connect set "+c.Location+" --env-file FILE`")}
+	case c.Sage == nil:
+		return []Finding{c.finding(sagePart, "log in", Skip, "no tenant is chosen yet", "")}
+	case c.Tenant != "" && seen[c.Tenant] != "":
+		return []Finding{c.finding(sagePart, "log in", Skip, "the same tenant as that of "+seen[c.Tenant], "")}
 	}
-	if _, err := s.Sage.Catalog.Branches(ctx); err != nil {
+	seen[c.Tenant] = c.Location
+	found := tenant{Client: c.Sage, set: c.Settings, create: s.CreateFields, dryRun: s.DryRun}.look(ctx)
+	for i := range found {
+		found[i].Location = c.Location
+		if c.Connection.Sage == store.SageOfItsOwn && strings.Contains(found[i].Mend, "SAGE_") {
+			found[i].Mend += ", in the file of `starter connect set " + c.Location + " --env-file FILE`"
+		}
+	}
+	return found
+}
+
+// tenant is a Sage tenant with its settings.
+type tenant struct {
+	*sage.Client
+	set            config.Sage
+	create, dryRun bool
+}
+
+// look logs in, and looks whether every id that orders need is set or can be found without choosing.
+func (s tenant) look(ctx context.Context) []Finding {
+	if _, err := s.Catalog.Branches(ctx); err != nil {
 		return []Finding{{Part: sagePart, Check: "log in", Verdict: Fail, Found: err.Error(), Mend: sageMend(err)}}
 	}
 	found := []Finding{{Part: sagePart, Check: "log in", Verdict: OK}}
 	branch, finding := s.branch(ctx)
 	found = append(found, finding, s.salesRep(ctx))
-	set := s.Config.Sage
+	set := s.set
 	found = append(found,
 		s.status(ctx, "SAGE_ORDER_STATUS_OPEN", set.StatusOpen, sage.Open, branch),
 		s.status(ctx, "SAGE_ORDER_STATUS_WON", set.StatusWon, sage.Won, branch))
@@ -74,9 +101,9 @@ func setting(variable string, set int64, choices []Choice, resolved int64, err e
 
 func named(c Choice) string { return strings.TrimSpace(strconv.FormatInt(c.ID, 10) + " " + c.Name) }
 
-func (s Subject) branch(ctx context.Context) (int64, Finding) {
+func (s tenant) branch(ctx context.Context) (int64, Finding) {
 	const variable = "SAGE_BRANCH_ID"
-	branches, err := s.Sage.Catalog.Branches(ctx)
+	branches, err := s.Catalog.Branches(ctx)
 	var choices []Choice
 	for _, b := range branches {
 		name := b.Name
@@ -85,34 +112,34 @@ func (s Subject) branch(ctx context.Context) (int64, Finding) {
 		}
 		choices = append(choices, Choice{b.ID, name})
 	}
-	id := s.Config.Sage.BranchID
+	id := s.set.BranchID
 	if err == nil && id == 0 {
-		id, err = s.Sage.Catalog.Branch(ctx, variable)
+		id, err = s.Catalog.Branch(ctx, variable)
 	}
-	return id, setting(variable, s.Config.Sage.BranchID, choices, id, err)
+	return id, setting(variable, s.set.BranchID, choices, id, err)
 }
 
-func (s Subject) salesRep(ctx context.Context) Finding {
+func (s tenant) salesRep(ctx context.Context) Finding {
 	const variable = "SAGE_SALES_REP_ID"
-	users, err := s.Sage.Catalog.Users(ctx)
+	users, err := s.Catalog.Users(ctx)
 	var choices []Choice
 	for _, u := range users {
 		if u.IsActive() {
 			choices = append(choices, Choice{u.ID, strings.TrimSpace(u.FirstName + " " + u.LastName)})
 		}
 	}
-	id := s.Config.Sage.SalesRepID
+	id := s.set.SalesRepID
 	if err == nil && id == 0 {
-		id, err = s.Sage.Catalog.SalesRep(ctx, variable)
+		id, err = s.Catalog.SalesRep(ctx, variable)
 	}
-	return setting(variable, s.Config.Sage.SalesRepID, choices, id, err)
+	return setting(variable, s.set.SalesRepID, choices, id, err)
 }
 
 // anyOutcome stands for a status of whatever outcome.
 const anyOutcome sage.Outcome = -1
 
-func (s Subject) status(ctx context.Context, variable string, set int64, outcome sage.Outcome, branch int64) Finding {
-	statuses, err := s.Sage.Catalog.OrderStatuses(ctx)
+func (s tenant) status(ctx context.Context, variable string, set int64, outcome sage.Outcome, branch int64) Finding {
+	statuses, err := s.Catalog.OrderStatuses(ctx)
 	var choices []Choice
 	for _, st := range statuses {
 		// A status that is set may be of another outcome: some tenants call a paid order something else than won.
@@ -122,7 +149,7 @@ func (s Subject) status(ctx context.Context, variable string, set int64, outcome
 	}
 	id := set
 	if err == nil && id == 0 {
-		id, err = s.Sage.Catalog.OrderStatus(ctx, outcome, branch, variable)
+		id, err = s.Catalog.OrderStatus(ctx, outcome, branch, variable)
 	}
 	f := setting(variable, set, choices, id, err)
 	for _, st := range statuses {
@@ -145,9 +172,9 @@ func meaning(s sage.OrderStatus) sage.Outcome {
 	return sage.Open
 }
 
-func (s Subject) currencies(ctx context.Context) Finding {
+func (s tenant) currencies(ctx context.Context) Finding {
 	f := Finding{Part: sagePart, Check: "currencies", Verdict: OK}
-	currencies, err := s.Sage.Catalog.Currencies(ctx)
+	currencies, err := s.Catalog.Currencies(ctx)
 	if err != nil {
 		f.Verdict, f.Found, f.Mend = Fail, err.Error(), sageMend(err)
 		return f
@@ -167,9 +194,9 @@ func (s Subject) currencies(ctx context.Context) Finding {
 
 // extraFields looks for the fields that hold what Sage has no field for. They are a convenience: without them the same
 // facts are written into the internal comment.
-func (s Subject) extraFields(ctx context.Context) []Finding {
+func (s tenant) extraFields(ctx context.Context) []Finding {
 	const check = "extra fields"
-	schema, err := s.Sage.Catalog.OrderSchema(ctx)
+	schema, err := s.Catalog.OrderSchema(ctx)
 	if err != nil {
 		return []Finding{{Part: sagePart, Check: check, Verdict: Fail, Found: err.Error(), Mend: sageMend(err)}}
 	}
@@ -185,7 +212,7 @@ func (s Subject) extraFields(ctx context.Context) []Finding {
 		name := s.fieldName(fact)
 		field, ok := schema.Fields[name]
 		switch {
-		case !ok && s.CreateFields:
+		case !ok && s.create:
 			found = append(found, s.createField(ctx, fact, name, facts[fact]))
 		case !ok:
 			missing = append(missing, name)
@@ -206,11 +233,11 @@ func (s Subject) extraFields(ctx context.Context) []Finding {
 	return found
 }
 
-func (s Subject) fieldName(fact string) string {
-	if name := s.Config.Sage.ExtraFields[fact]; name != "" {
+func (s tenant) fieldName(fact string) string {
+	if name := s.set.ExtraFields[fact]; name != "" {
 		return name
 	}
-	return s.Config.Sage.ExtraFieldPrefix + fact
+	return s.set.ExtraFieldPrefix + fact
 }
 
 func fits(field sage.Field, want sage.ExtraType) bool {
@@ -222,13 +249,13 @@ func fits(field sage.Field, want sage.ExtraType) bool {
 	}
 }
 
-func (s Subject) createField(ctx context.Context, fact, name string, kind sage.ExtraType) Finding {
+func (s tenant) createField(ctx context.Context, fact, name string, kind sage.ExtraType) Finding {
 	f := Finding{Part: sagePart, Check: name, Verdict: OK}
-	if s.DryRun {
+	if s.dryRun {
 		f.Verdict, f.Found, f.Mend = Warn, fmt.Sprintf("would be made as %s on sales orders", kind), "run without --dry-run"
 		return f
 	}
-	id, err := s.Sage.CreateExtraField(ctx, sage.ExtraOnOrders, sage.NewExtraField{Name: name, Type: kind, Label: label(fact)})
+	id, err := s.CreateExtraField(ctx, sage.ExtraOnOrders, sage.NewExtraField{Name: name, Type: kind, Label: label(fact)})
 	if err != nil {
 		f.Verdict, f.Found = Fail, err.Error()
 		f.Mend = "make it in Sage under Settings, Extra fields, or run `starter check` to see whether it is there now"
