@@ -93,13 +93,8 @@ func (b *Bucket) take(ctx context.Context) error {
 	if b.config.Calls <= 0 {
 		return ctx.Err()
 	}
-	if !b.shares() {
-		return noShare()
-	}
-	token := b.tokens.Reserve()
-	wait := token.Delay()
-	if err := b.tooLong(ctx, wait, "too many calls are waiting"); err != nil {
-		token.Cancel()
+	token, wait, err := b.reserve(ctx)
+	if err != nil {
 		return err
 	}
 	if err := sleep(ctx, wait); err != nil {
@@ -120,10 +115,21 @@ func (b *Bucket) take(ctx context.Context) error {
 	}
 }
 
-func (b *Bucket) shares() bool {
+// reserve takes the next token, if the wait for it is one that the caller may have. Nobody else may reserve in between:
+// a token can be given back whole only by whoever took the latest.
+func (b *Bucket) reserve(ctx context.Context) (*rate.Reservation, time.Duration, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.calls > 0
+	if b.calls == 0 {
+		return nil, 0, noShare()
+	}
+	token := b.tokens.Reserve()
+	wait := token.Delay()
+	if err := b.tooLong(ctx, wait, "too many calls are waiting"); err != nil {
+		token.Cancel()
+		return nil, 0, err
+	}
+	return token, wait, nil
 }
 
 // leave notes that a call leaves now, or says how long until one may.

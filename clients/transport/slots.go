@@ -39,7 +39,7 @@ type Slots struct {
 func NewSlots(config SlotsConfig) *Slots {
 	s := &Slots{pauses: newPauses(config.Pause, config.MaxWait), count: 1}
 	if config.PerSecond > 0 {
-		s.length = time.Duration((100 + slackPercent) * 1e7 / config.PerSecond)
+		s.length = time.Duration((100+slackPercent)*1e7/config.PerSecond) + 1 // rounded up: many slots add up
 	}
 	return s
 }
