@@ -105,7 +105,7 @@ const (
 	bearable  = 5 * time.Minute
 )
 
-// clocks compares this machine's clock with the Date of each vendor's answers, which whoever is not logged in gets too.
+// clocks compares this machine's clock with the Date of each vendor's answers (A96), which whoever is not logged in gets too.
 func (s Subject) clocks(ctx context.Context) []Finding {
 	var found []Finding
 	asked := map[string]bool{"": true}
