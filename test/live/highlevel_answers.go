@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,6 +75,17 @@ func couponLinks(ctx context.Context, h *HighLevel) (Verdict, string) {
 	return Open, fmt.Sprintf("%d coupons, none for certain products", len(links.Rows))
 }
 
+type totalShape struct {
+	name string
+	form *regexp.Regexp
+}
+
+var totalShapes = []totalShape{
+	{"a number", regexp.MustCompile(`^\d+$`)}, {"a quoted number", regexp.MustCompile(`^"\d+"$`)},
+	{"{total:n}", regexp.MustCompile(`^\{\s*"total"\s*:\s*"?\d+"?\s*\}$`)},
+	{"[{total:n}]", regexp.MustCompile(`^\[\s*\{\s*"total"\s*:\s*"?\d+"?\s*\}\s*\]$`)},
+}
+
 func totals(ctx context.Context, h *HighLevel) (Verdict, string) {
 	var seen []string
 	for name, list := range map[string]func() error{
@@ -88,12 +101,11 @@ func totals(ctx context.Context, h *HighLevel) (Verdict, string) {
 		if err := list(); err != nil {
 			return blocked(err)
 		}
-		total := h.tap.field("total")
-		text := strings.TrimRight(strings.TrimLeft(string(total), `[{"total: `), `]} "`)
-		if text == "" || strings.Trim(text, "0123456789") != "" {
+		i := slices.IndexFunc(totalShapes, func(s totalShape) bool { return s.form.Match(h.tap.field("total")) })
+		if i < 0 {
 			return Fails, "the total of " + name + " has another shape"
 		}
-		seen = append(seen, name+" "+map[byte]string{'{': "{total:n}", '[': "[{total:n}]", '"': "quoted"}[shape(total)])
+		seen = append(seen, name+" "+totalShapes[i].name)
 	}
 	return Holds, "read: " + strings.Join(seen, ", ")
 }
