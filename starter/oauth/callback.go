@@ -128,7 +128,7 @@ func explain(err error) (int, page) {
 // offer shows an agency's locations to choose from, to this browser alone.
 func (h *Handler) offer(w http.ResponseWriter, done connections.Connected) {
 	browser, until := rand.Text(), h.now().Add(formLife)
-	h.give(w, choiceCookie, browser, formLife, http.SameSiteStrictMode)
+	h.give(w, choiceCookie, browser, int(formLife.Seconds()), http.SameSiteStrictMode)
 	choicePage(done, sealSlip(h.ring, forChoice, slip{Until: until, Company: done.Company, Browser: browser})).write(w, http.StatusOK)
 }
 

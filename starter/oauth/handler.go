@@ -153,7 +153,7 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s := slip{State: rand.Text(), Until: h.now().Add(stateLife)}
-	h.give(w, stateCookie, sealSlip(h.ring, forState, s), stateLife, http.SameSiteLaxMode)
+	h.give(w, stateCookie, sealSlip(h.ring, forState, s), int(stateLife.Seconds()), http.SameSiteLaxMode)
 	// The address is that of the configuration. Nothing of the request is in it.
 	http.Redirect(w, r, h.authorize(s.State), http.StatusSeeOther)
 }
@@ -200,9 +200,10 @@ func (h *Handler) cookieName(name string) string {
 	return name
 }
 
-func (h *Handler) give(w http.ResponseWriter, name, value string, life time.Duration, same http.SameSite) {
+// give sets a cookie for so many seconds; less than 0 takes it away.
+func (h *Handler) give(w http.ResponseWriter, name, value string, seconds int, same http.SameSite) {
 	http.SetCookie(w, &http.Cookie{
-		Name: h.cookieName(name), Value: value, Path: "/", MaxAge: int(life.Seconds()), HttpOnly: true, Secure: h.secure, SameSite: same,
+		Name: h.cookieName(name), Value: value, Path: "/", MaxAge: seconds, HttpOnly: true, Secure: h.secure, SameSite: same,
 	})
 }
 
