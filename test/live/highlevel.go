@@ -49,7 +49,7 @@ var highLevelProbes = []probe[*HighLevel]{
 	{"A96", highLevelDate},
 }
 
-// AskHighLevel asks a location. It makes some thirty calls.
+// AskHighLevel asks a location. It makes some thirty calls. Its error is that nothing can be read there.
 func AskHighLevel(ctx context.Context, keys HighLevelKeys) ([]Finding, error) {
 	h := &HighLevel{keys: keys, tap: newTap(nil)}
 	var err error
@@ -61,6 +61,9 @@ func AskHighLevel(ctx context.Context, keys HighLevelKeys) ([]Finding, error) {
 	h.transactions, h.paymentsErr = transactions.Rows, err
 	orders, err := h.client.Orders.Page(ctx, ghl.OrderFilter{}, ghl.Cursor{})
 	h.orders, h.ordersErr = orders.Rows, err
+	if h.paymentsErr != nil && h.ordersErr != nil {
+		return nil, fmt.Errorf("neither orders nor transactions of the location can be read: %w", err)
+	}
 	return askAll(ctx, h, highLevelProbes), nil
 }
 

@@ -60,7 +60,7 @@ func couponLinks(ctx context.Context, h *HighLevel) (Verdict, string) {
 	}
 	links, err := h.client.Coupons.PageLinks(ctx, ghl.CouponFilter{}, ghl.Cursor{})
 	if err != nil {
-		return Fails, "the version v3 of the list: " + err.Error()
+		return refusal(err)
 	}
 	for _, c := range plain.Rows {
 		if len(c.ProductIDs) > 0 {
@@ -161,6 +161,9 @@ func subscriptionWords(ctx context.Context, h *HighLevel) (Verdict, string) {
 }
 
 func otherLocation(ctx context.Context, h *HighLevel) (Verdict, string) {
+	if transport.IsStatus(h.ordersErr, http.StatusUnauthorized) {
+		return blocked(h.ordersErr)
+	}
 	there, err := h.connect(nowhere, newTap(nil))
 	if err != nil {
 		return blocked(err)

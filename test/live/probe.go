@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/tallystick/tallystick/clients/ghl"
+	"github.com/tallystick/tallystick/clients/sage"
 	"github.com/tallystick/tallystick/clients/transport"
 )
 
@@ -70,6 +72,18 @@ func blocked(err error) (Verdict, string) {
 		return Open, "the token lacks the scope"
 	}
 	return Open, err.Error()
+}
+
+// refusal is the verdict where the vendor's refusal of a call is what was looked for. Anything else that keeps a call
+// from succeeding tells nothing.
+func refusal(err error) (Verdict, string) {
+	switch statusOf(err) {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusRequestURITooLong, http.StatusUnprocessableEntity:
+		if !errors.Is(err, sage.ErrCredentials) {
+			return Fails, err.Error()
+		}
+	}
+	return blocked(err)
 }
 
 // statusOf is the status of a call that failed, 0 if no answer came.

@@ -25,9 +25,8 @@ type Sage struct {
 	tap    *tap
 	client *sage.Client
 
-	// What several probes look at is read once: the newest orders, as they come.
-	orders    []sage.Order
-	ordersErr error
+	// orders are what several probes look at, read once: the newest, as they come.
+	orders []sage.Order
 }
 
 // noRecord is an id that no record has yet.
@@ -39,7 +38,7 @@ var sageProbes = []probe[*Sage]{
 	{"A65", lengths}, {"A68", statuses}, {"A73", atMost}, {"A96", sageDate},
 }
 
-// AskSage asks a tenant. It logs in twice and makes some thirty calls.
+// AskSage asks a tenant. It logs in twice and makes some thirty calls. Its error is that nothing can be read there.
 func AskSage(ctx context.Context, keys SageKeys) ([]Finding, error) {
 	s := &Sage{keys: keys, tap: newTap(nil)}
 	var err error
@@ -48,10 +47,12 @@ func AskSage(ctx context.Context, keys SageKeys) ([]Finding, error) {
 	}
 	defer s.client.CloseIdle()
 	for order, err := range s.client.Orders.List(ctx, sage.ListOptions{}) {
-		if s.ordersErr = err; err != nil || len(s.orders) == 50 {
+		if err != nil {
+			return nil, fmt.Errorf("the orders of the tenant cannot be read: %w", err)
+		}
+		if s.orders = append(s.orders, order); len(s.orders) == 50 {
 			break
 		}
-		s.orders = append(s.orders, order)
 	}
 	return askAll(ctx, s, sageProbes), nil
 }
@@ -94,9 +95,6 @@ func (s *Sage) order(use func(sage.Order) bool) (sage.Order, bool) {
 }
 
 func (s *Sage) none(what string) (Verdict, string) {
-	if s.ordersErr != nil {
-		return blocked(s.ordersErr)
-	}
 	return Open, fmt.Sprintf("no order with %s among the %d newest", what, len(s.orders))
 }
 
@@ -129,7 +127,7 @@ func keyFilters(ctx context.Context, s *Sage) (Verdict, string) {
 	} {
 		rows, err := s.client.Orders.Find(ctx, filter)
 		if err != nil {
-			return Fails, operator + ": " + err.Error()
+			return refusal(err)
 		}
 		if !holdsOrder(rows, order.ID) {
 			return Fails, operator + " does not find the record"
@@ -146,7 +144,7 @@ func referenceFilter(ctx context.Context, s *Sage) (Verdict, string) {
 	rows, err := s.client.Orders.Find(ctx, sage.And(sage.Eq("accountId.id", order.AccountID.ID), sage.Eq("id", order.ID)))
 	switch {
 	case err != nil:
-		return Fails, err.Error()
+		return refusal(err)
 	case len(rows) != 1 || rows[0].ID != order.ID:
 		return Fails, fmt.Sprintf("%d rows instead of the one", len(rows))
 	}
@@ -159,14 +157,14 @@ func longFilter(ctx context.Context, s *Sage) (Verdict, string) {
 		ids = append(ids, fmt.Sprintf("ghl:order:nobody-%014d", i))
 	}
 	if _, err := s.client.Orders.Find(ctx, sage.In("extId", ids...)); err != nil {
-		return Fails, err.Error()
+		return refusal(err)
 	}
 	return Holds, "a filter of 40 ids passes"
 }
 
 func quotes(ctx context.Context, s *Sage) (Verdict, string) {
 	if _, err := s.client.Accounts.Find(ctx, sage.Eq("name", "tallystick's probe")); err != nil {
-		return Fails, err.Error()
+		return refusal(err)
 	}
 	return Holds, "a text with a quote passes"
 }

@@ -119,7 +119,7 @@ func atMost(ctx context.Context, s *Sage) (Verdict, string) {
 	rows, err := s.client.Orders.Find(ctx, sage.And(sage.Ge("id", order.ID), sage.Le("id", order.ID)))
 	switch {
 	case err != nil:
-		return Fails, err.Error()
+		return refusal(err)
 	case !holdsOrder(rows, order.ID):
 		return Fails, "a record is not found between its id and its id"
 	}
