@@ -79,6 +79,7 @@ fmt-check:
 .PHONY: vet
 vet:
 	$(GO) vet ./...
+	$(GO) vet -tags live ./test/live
 	$(GO) -C $(TEMPORALD) vet ./...
 
 .PHONY: lint
