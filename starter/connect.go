@@ -326,7 +326,7 @@ func (a *app) withInstaller(ctx context.Context, do func(*installer) error) erro
 }
 
 // followTime is how long a command waits for Temporal to hand a hint over that a watcher would find by itself.
-const followTime = 3 * time.Second
+const followTime = 2 * time.Second
 
 // follow says what became of a connection, and has its process carry the change through.
 func (i *installer) follow(ctx context.Context, changed ...store.Connection) {
