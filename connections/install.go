@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"regexp"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/tallystick/tallystick/clients/ghl"
@@ -44,6 +45,8 @@ type InstallerOptions struct {
 type Installer struct {
 	InstallerOptions
 	vault *vault
+	// quiet is until when no hints are given, as Unix nanoseconds.
+	quiet atomic.Int64
 }
 
 // NewInstaller makes an Installer. It reads and sends nothing.
@@ -57,6 +60,9 @@ func NewInstaller(o InstallerOptions) *Installer {
 	o.Actor = cmp.Or(o.Actor, "starter")
 	return &Installer{InstallerOptions: o, vault: newVault(o.Store, o.Ring, o.OAuth, o.Log)}
 }
+
+// Close waits for renewals of agencies' tokens that are under way. Call it before the store is closed.
+func (i *Installer) Close() { i.vault.wait() }
 
 // Who stands in the audit trail for what came from outside.
 const (

@@ -75,6 +75,7 @@ func newSite(t *testing.T, change ...func(*InstallerOptions)) *site {
 		c(&o)
 	}
 	s.Installer = NewInstaller(o)
+	t.Cleanup(s.Close)
 	return s
 }
 
@@ -474,7 +475,10 @@ func TestAnAgencyUninstalls(t *testing.T) {
 	require.NoError(t, s.Uninstalled(t.Context(), old))
 	assert.Equal(t, store.Active, s.row(bakery).State)
 	assert.NotEmpty(t, s.token(store.TokenOfCompany(guild)))
+	s.looks = nil
+	s.quiet.Store(0)
 	require.NoError(t, s.Uninstalled(t.Context(), s.event("", guild)))
+	assert.Len(t, s.looks, 1, "while Temporal is away it is not asked for each location")
 	assert.Equal(t, store.Leaving, s.row(bakery).State)
 	assert.Equal(t, store.Leaving, s.row(harbour).State)
 	assert.Empty(t, s.token(store.TokenOfCompany(guild)))

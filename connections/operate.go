@@ -113,13 +113,30 @@ func (i *Installer) follow(ctx context.Context, did act, before store.Connection
 	i.Log.InfoContext(ctx, "connection", "location", c.Location, "action", did.action, "actor", did.actor, "state", string(c.State))
 	err := i.audit(ctx, did, c.Location, "connection/"+c.Location, detail)
 	// A location that is only offered has nothing to follow it, and an agency may have thousands.
-	if i.Look == nil || (before == "" && c.State == store.Pending) {
-		return err
-	}
-	if err := i.Look(ctx, c.Location); err != nil {
-		i.Log.WarnContext(ctx, "a change of a connection is not followed yet; workers look for such", "location", c.Location, "error", err.Error())
+	if before != "" || c.State != store.Pending {
+		i.look(ctx, c.Location)
 	}
 	return err
+}
+
+const (
+	// lookTime bounds the handing over of a hint: what waits for it is in the middle of something.
+	lookTime = 2 * time.Second
+	// quietFor is how long no hints are given after one failed, so that a change of many locations is not held up by each.
+	quietFor = 5 * time.Second
+)
+
+// look hands a hint to a connection's process. Where that fails, the workers find the change by looking for such.
+func (i *Installer) look(ctx context.Context, location string) {
+	if i.Look == nil || time.Now().UnixNano() < i.quiet.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	if err := i.Look(ctx, location); err != nil {
+		i.quiet.Store(time.Now().Add(quietFor).UnixNano())
+		i.Log.WarnContext(ctx, "a change of a connection is not followed yet; workers look for such", "location", location, "error", err.Error())
+	}
 }
 
 // audit writes even for a caller that has gone, for what was done is done.

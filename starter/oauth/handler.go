@@ -202,7 +202,7 @@ func (h *Handler) cookieName(name string) string {
 
 // give sets a cookie for so many seconds; less than 0 takes it away.
 func (h *Handler) give(w http.ResponseWriter, name, value string, seconds int, same http.SameSite) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // without TLS, on this machine only, Secure would have it dropped
 		Name: h.cookieName(name), Value: value, Path: "/", MaxAge: seconds, HttpOnly: true, Secure: h.secure, SameSite: same,
 	})
 }

@@ -107,6 +107,12 @@ func connectedPage(rows []store.Connection) page {
 	if len(rows) > 1 {
 		location = "LOCATION"
 	}
+	p.Rows = slices.Clone(rows)
+	for i := range p.Rows {
+		if p.Rows[i].State == store.Pending {
+			p.Rows[i].Note = "" // the page itself says it, and in full
+		}
+	}
 	p.Commands = []command{
 		{"With a Sage tenant of its own, whose keys and ids stand in a file:", "starter connect set " + location + " --env-file FILE"},
 		{"With the tenant of the environment, SAGE_PUBLIC_KEY and SAGE_PRIVATE_KEY:", "starter connect set " + location + " --sage environment"},
