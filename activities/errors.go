@@ -260,7 +260,7 @@ func jitter(wait time.Duration) time.Duration {
 	if wait < longWait {
 		return 0
 	}
-	return rand.N(min(wait/10, mostJitter))
+	return rand.N(min(wait/10, mostJitter)) //nolint:gosec // nobody gains by guessing it
 }
 
 // FaultDetails travels with the Temporal error to the workflow that parks the item.

@@ -105,8 +105,8 @@ func (c *crew) count(ctx context.Context, last int) (int, error) {
 func (c *crew) limit(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	err := cluster.LimitQueues(ctx, c.temporal, c.namespace, map[string]float64{ //nolint:forbidigo // rates, not money
-		workflows.GHLQueue:  float64(c.config.GHL.RequestsPer10Seconds) / 10, //nolint:forbidigo // a rate, not money
+	err := cluster.LimitQueues(ctx, c.temporal, c.namespace, map[string]float64{
+		workflows.GHLQueue:  float64(c.config.GHL.RequestsPer10Seconds) / 10,
 		workflows.SageQueue: c.config.Sage.RequestsPerSecond,
 	})
 	if err != nil && ctx.Err() == nil {

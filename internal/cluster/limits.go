@@ -20,7 +20,7 @@ import (
 // It spreads work fairly and is no vendor's limit: a fresh queue lets an extra second's worth through. A server that
 // does not know such limits, or does not allow them to be set, works without them; then the error says so and nothing
 // else is lost.
-func LimitQueues(ctx context.Context, c client.Client, namespace string, perKey map[string]float64) error { //nolint:forbidigo // rates, not money
+func LimitQueues(ctx context.Context, c client.Client, namespace string, perKey map[string]float64) error {
 	var faults []error
 	for _, queue := range slices.Sorted(maps.Keys(perKey)) {
 		_, err := c.WorkflowService().UpdateTaskQueueConfig(ctx, &workflowservice.UpdateTaskQueueConfigRequest{

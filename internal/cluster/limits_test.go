@@ -175,6 +175,7 @@ func pollers(t *testing.T, lastSeen map[string]time.Time) client.Client {
 		for identity, at := range lastSeen {
 			kind.Pollers = append(kind.Pollers, &taskqueuepb.PollerInfo{Identity: identity, LastAccessTime: timestamppb.New(at)})
 		}
+		//nolint:staticcheck // what Peers asks for
 		return &workflowservice.DescribeTaskQueueResponse{VersionsInfo: map[string]*taskqueuepb.TaskQueueVersionInfo{
 			"": {TypesInfo: map[int32]*taskqueuepb.TaskQueueTypeInfo{int32(enumspb.TASK_QUEUE_TYPE_WORKFLOW): kind}},
 		}}, nil
