@@ -149,7 +149,7 @@ func (i *Installer) connectLocation(ctx context.Context, g ghl.Grant) (store.Con
 	}
 	// A connection that was leaving may have retired, and forgotten its token, between the two.
 	if _, found, err := i.Store.Token(ctx, owner); err != nil {
-		return c, err //nolint:wrapcheck // it says what could not be read
+		return c, err
 	} else if !found {
 		if err := i.vault.put(ctx, owner, g); err != nil {
 			return c, fmt.Errorf("keep the grant of location %s: %w", g.LocationID, err)
@@ -218,7 +218,7 @@ func (i *Installer) each(ctx context.Context, filter store.ConnectionFilter, do 
 	for {
 		some, next, err := i.Store.Connections(ctx, filter)
 		if err != nil {
-			return err //nolint:wrapcheck // it says what could not be listed
+			return err
 		}
 		for _, c := range some {
 			if err := do(c); err != nil {
@@ -265,18 +265,19 @@ func (i *Installer) connectAgency(ctx context.Context, g ghl.Grant) (Connected, 
 func (i *Installer) offer(ctx context.Context, did act, company string, l ghl.InstalledLocation) (store.Connection, error) {
 	c, found, err := i.Store.Connection(ctx, l.ID)
 	if err != nil {
-		return c, err //nolint:wrapcheck // it says what could not be read
+		return c, err
 	}
 	waits := func(c store.Connection) bool {
 		return c.State == store.Reconnect && c.Access == store.ByAgency && c.Company == company
 	}
 	if found && waits(c) {
 		if err := i.Store.DeleteToken(ctx, store.TokenOfLocation(l.ID)); err != nil {
-			return c, err //nolint:wrapcheck // it says what could not be deleted
+			return c, err
 		}
 	}
 	return i.change(ctx, l.ID, did, func(c *store.Connection) error {
 		renamed := c.Version != 0 && c.Company == company && l.Name != "" && c.Name != l.Name
+		works := c.Company == company && c.Access == store.ByAgency && (c.State == store.Active || c.State == store.Paused)
 		switch {
 		case c.Version == 0:
 			*c = store.Connection{
@@ -285,6 +286,8 @@ func (i *Installer) offer(ctx context.Context, did act, company string, l ghl.In
 		case waits(*c):
 			c.ConnectedAt = i.Now()
 			i.start(c, false)
+		case works: // saved in any case: a renewal with the grant before, refused at this moment, must not win
+			c.ConnectedAt = i.Now()
 		case !renamed:
 			return errAsItIs
 		}
@@ -300,7 +303,7 @@ func (i *Installer) Offered(ctx context.Context, company string) ([]ghl.Installe
 		return nil, ErrNoApp
 	}
 	if _, found, err := i.Store.Token(ctx, store.TokenOfCompany(company)); err != nil {
-		return nil, err //nolint:wrapcheck // it says what could not be read
+		return nil, err
 	} else if !found {
 		return nil, fmt.Errorf("agency %s is not connected: use starter connect: %w", company, ErrUnknown)
 	}
@@ -343,7 +346,7 @@ func (i *Installer) Choose(ctx context.Context, company string, locations []stri
 			return nil, fmt.Errorf("%w: %s", ErrNotOffered, location)
 		}
 		if c, found, err := i.Store.Connection(ctx, location); err != nil {
-			return nil, err //nolint:wrapcheck // it says what could not be read
+			return nil, err
 		} else if found && !mayTake(c, company) {
 			return nil, fmt.Errorf("%w: %s", ErrMismatch, location)
 		}
@@ -369,11 +372,11 @@ func mayTake(c store.Connection, company string) bool {
 func (i *Installer) take(ctx context.Context, did act, company, location, name string, mayClaim bool) (store.Connection, error) {
 	before, _, err := i.Store.Connection(ctx, location)
 	if err != nil {
-		return before, err //nolint:wrapcheck // it says what could not be read
+		return before, err
 	}
 	if before.State == store.Reconnect { // its own pair was refused
 		if err := i.Store.DeleteToken(ctx, store.TokenOfLocation(location)); err != nil {
-			return before, err //nolint:wrapcheck // it says what could not be deleted
+			return before, err
 		}
 	}
 	c, err := i.change(ctx, location, did, func(c *store.Connection) error {
@@ -406,13 +409,13 @@ func (i *Installer) Installed(ctx context.Context, e Event) error {
 	}
 	c, found, err := i.Store.Connection(ctx, e.Location)
 	if err != nil {
-		return err //nolint:wrapcheck // it says what could not be read
+		return err
 	}
 	if found && !mayTake(c, e.Company) {
 		return ErrMismatch
 	}
 	if _, held, err := i.Store.Token(ctx, store.TokenOfCompany(e.Company)); err != nil || !held {
-		return err //nolint:wrapcheck // it says what could not be read
+		return err
 	}
 	did := act{byWebhook, "install"}
 	switch {
@@ -478,10 +481,10 @@ func (i *Installer) Uninstalled(ctx context.Context, e Event) error {
 func (i *Installer) forgetAgency(ctx context.Context, e Event) error {
 	t, found, err := i.Store.Token(ctx, store.TokenOfCompany(e.Company))
 	if err != nil || !found || (!e.At.IsZero() && e.At.Before(t.RefreshedAt)) {
-		return err //nolint:wrapcheck // it says what could not be read
+		return err
 	}
 	if err := i.Store.DeleteToken(ctx, t.Owner); err != nil {
-		return err //nolint:wrapcheck // it says what could not be deleted
+		return err
 	}
 	return i.audit(ctx, act{byWebhook, "uninstall"}, "", t.Owner, "its grant is deleted")
 }

@@ -78,7 +78,7 @@ func (i *Installer) change(ctx context.Context, location string, did act, edit f
 	for range edits {
 		c, found, err := i.Store.Connection(ctx, location)
 		if err != nil {
-			return c, err //nolint:wrapcheck // it says what could not be read
+			return c, err
 		}
 		if !found {
 			c = store.Connection{Location: location}
@@ -94,7 +94,7 @@ func (i *Installer) change(ctx context.Context, location string, did act, edit f
 			continue
 		}
 		if err != nil {
-			return c, err //nolint:wrapcheck // it says what could not be written
+			return c, err
 		}
 		return saved, i.follow(ctx, did, before, saved)
 	}
@@ -141,7 +141,6 @@ func (i *Installer) look(ctx context.Context, location string) {
 
 // audit writes even for a caller that has gone, for what was done is done.
 func (i *Installer) audit(ctx context.Context, did act, location, object, detail string) error {
-	//nolint:wrapcheck // it says what could not be written
 	return i.Store.Audit(context.WithoutCancel(ctx), store.AuditEntry{
 		At: i.Now(), Location: location, Actor: did.actor, Action: did.action, Object: object, Detail: detail,
 	})
