@@ -291,6 +291,15 @@ func TestClickToConnect(t *testing.T) {
 		require.NotEmpty(t, hidden)
 		assert.NotContains(t, everything, hidden)
 	}
+
+	// HighLevel tells that the app was uninstalled, at the one address that has no event in its path.
+	uninstall := map[string]string{"type": "UNINSTALL", "appId": "other", "locationId": home, "timestamp": time.Now().UTC().Format(time.RFC3339Nano)}
+	_, body := s.event(t, "", uninstall)
+	assert.Equal(t, store.Active, connectionOf(t, db, home).State, "another app's: %s", body)
+	uninstall["appId"] = source.AppID()
+	code, body = s.event(t, "", uninstall)
+	assert.Equal(t, 200, code, body)
+	assert.Equal(t, store.Leaving, connectionOf(t, db, home).State)
 	s.stop()
 	assert.Equal(t, exitDone, <-s.code, s.errs.String())
 }

@@ -210,6 +210,7 @@ type served struct {
 	key  ed25519.PrivateKey
 	stop context.CancelFunc
 	code chan int
+	out  *lockedBuffer
 	errs *lockedBuffer
 }
 
@@ -222,13 +223,12 @@ func serve(t *testing.T) *served {
 	der, err := x509.MarshalPKIXPublicKey(public)
 	require.NoError(t, err)
 	t.Setenv("GHL_WEBHOOK_PUBLIC_KEYS", string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})))
-	var out lockedBuffer
 	ctx, stop := context.WithCancel(context.Background())
-	s := &served{key: private, stop: stop, code: make(chan int, 1), errs: &lockedBuffer{}}
-	go func() { s.code <- run(ctx, []string{"serve", "--drain", "100ms"}, &out, s.errs) }()
+	s := &served{key: private, stop: stop, code: make(chan int, 1), out: &lockedBuffer{}, errs: &lockedBuffer{}}
+	go func() { s.code <- run(ctx, []string{"serve", "--drain", "100ms"}, s.out, s.errs) }()
 	t.Cleanup(stop)
 	require.Eventually(t, func() bool {
-		found := address.FindStringSubmatch(out.String())
+		found := address.FindStringSubmatch(s.out.String())
 		if found != nil {
 			s.base = found[1]
 		}
@@ -256,9 +256,15 @@ func answer(t *testing.T, request *http.Request) (int, string) {
 
 func (s *served) webhook(t *testing.T, order string) (int, string) {
 	t.Helper()
-	body, err := json.Marshal(map[string]string{"_id": order, "locationId": home, "type": "OrderStatusUpdate"})
+	return s.event(t, "/OrderStatusUpdate", map[string]string{"_id": order, "locationId": home, "type": "OrderStatusUpdate"})
+}
+
+// event posts an event as HighLevel does.
+func (s *served) event(t *testing.T, path string, document map[string]string) (int, string) {
+	t.Helper()
+	body, err := json.Marshal(document)
 	require.NoError(t, err)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.base+"/webhooks/ghl/OrderStatusUpdate", strings.NewReader(string(body)))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.base+"/webhooks/ghl"+path, strings.NewReader(string(body)))
 	require.NoError(t, err)
 	request.Header.Set("X-Ghl-Signature", base64.StdEncoding.EncodeToString(ed25519.Sign(s.key, body)))
 	return answer(t, request)
@@ -303,4 +309,36 @@ func TestServeOutlivesTemporal(t *testing.T) {
 
 	s.stop()
 	assert.Equal(t, exitDone, <-s.code, s.errs.String())
+}
+
+// TestServeKeepsTheSchedulesOfEachConnection: the front door makes those of every connection that works, however it came.
+func TestServeKeepsTheSchedulesOfEachConnection(t *testing.T) {
+	server := devservertest.Start(t, devserver.StartOptions{Headless: true})
+	db := openDatabase(t, environment(t))
+	t.Setenv("TEMPORAL_ADDRESS", server.Address)
+	connected(t, db, store.Connection{Location: "shop1"})
+	connected(t, db, store.Connection{Location: "shop2", State: store.Paused})
+	s := serve(t)
+	assert.Contains(t, s.out.String(), "2: `starter connect list`", "the environment's and shop1")
+	require.Eventually(t, func() bool { code, _ := s.get(t, "/readyz"); return code == 200 }, time.Minute, 50*time.Millisecond)
+	for location, want := range map[string]bool{home: true, "shop1": true, "shop2": false} {
+		states := decode[[]schedules.State](t, succeed(t, "schedules", "list", "--location", location, "-o", "json"))
+		assert.Equal(t, want, states[0].Exists && states[1].Exists, location)
+	}
+	c := connectionOf(t, db, home)
+	assert.Equal(t, store.Active, c.State, "adopted, though the token is the worker's")
+	code, _ := s.get(t, "/oauth/ghl/connect")
+	assert.Equal(t, 404, code, "there is no app to connect with")
+	s.stop()
+	assert.Equal(t, exitDone, <-s.code, s.errs.String())
+}
+
+func TestServeRefusesARingThatDoesNotOpenTheStore(t *testing.T) {
+	db := openDatabase(t, environment(t))
+	keys := map[string]string{}
+	sealSome(t, db, ringOf(t, keys, "k1"), "1")
+	t.Setenv("SECRET_KEYS", ringOf(t, keys, "k2"))
+	code, _, errOut := starter(t, "serve")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, errOut, "k1 (3)")
 }
