@@ -82,10 +82,12 @@ func (k *keeper) turn(ctx context.Context, c store.Connection, old token, holder
 		case ghl.Refused(err), isReconnect(err), errors.Is(err, errNothingToShow):
 			return "", r.refused(ctx, err)
 		case !worthRepeating(err) || try == tries || time.Since(asked) > tryFor:
-			return "", r.giveUp(ctx, err)
+			r.release(ctx)
+			return "", err
 		}
 		if err := sleep(ctx, pause); err != nil {
-			return "", r.giveUp(ctx, err)
+			r.release(ctx)
+			return "", err
 		}
 	}
 }
@@ -141,10 +143,14 @@ func (r *renewal) ofAgency(ctx context.Context) (ghl.Grant, error) {
 	}
 	grant, err := r.vault.oauth.LocationToken(ctx, access, r.of.Company, r.location)
 	if ghl.IsTokenInvalid(err) {
-		if access, err = agency.Renew(ctx, access); err != nil {
+		renewed, cause := agency.Renew(ctx, access)
+		if errors.Is(cause, ghl.ErrNoRenewal) {
 			return ghl.Grant{}, err
 		}
-		grant, err = r.vault.oauth.LocationToken(ctx, access, r.of.Company, r.location)
+		if cause != nil {
+			return ghl.Grant{}, cause
+		}
+		grant, err = r.vault.oauth.LocationToken(ctx, renewed, r.of.Company, r.location)
 	}
 	grant.RefreshToken = ""
 	return grant, err
@@ -182,15 +188,6 @@ func (r *renewal) refused(ctx context.Context, cause error) error {
 	err := r.lost(ctx, r.of, r.old, cause)
 	r.release(ctx)
 	return err
-}
-
-// giveUp ends a turn that brought nothing. The lease is given back only if an answer came: a call without one may still
-// be at work over there.
-func (r *renewal) giveUp(ctx context.Context, cause error) error {
-	if e := transport.AsError(cause); e != nil && e.Status != 0 {
-		r.release(ctx)
-	}
-	return cause
 }
 
 // release gives the lease back. If that fails it runs out by itself.

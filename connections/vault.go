@@ -26,7 +26,7 @@ const (
 	aheadOf = 5 * time.Minute
 	// youngest is the age below which a token that is refused is not renewed, or a tenth of its life if that is less: a
 	// vendor that refuses what it has just given out would be asked for another with every call.
-	youngest = 30 * time.Second
+	youngest = 10 * time.Second
 	// flightTime bounds a renewal with all its waiting, as no single caller's deadline may.
 	flightTime = time.Minute
 	// restAfter is how long a token that is still good is left alone after a renewal ahead of its end failed.
@@ -242,7 +242,7 @@ func (k *keeper) await(ctx context.Context, refused string) (string, error) {
 			return "", fmt.Errorf("wait for the token of %s to be renewed: %w", k.owner, ctx.Err())
 		case done := <-k.start(ctx, wish{refused: refused}):
 			if done.Err != nil {
-				return "", k.faultOf(done.Err)
+				return "", k.faultOf(done.Err, refused)
 			}
 			// A flight that began for another caller may bring back the token that was refused to this one.
 			if access, _ := done.Val.(string); access != refused || attempt == maxFlights {
@@ -254,9 +254,9 @@ func (k *keeper) await(ctx context.Context, refused string) (string, error) {
 
 // faultOf makes an error of a renewal a fault: inside the error of a call that lacks its credentials it would be taken
 // for credentials that are wrong.
-func (k *keeper) faultOf(err error) error {
+func (k *keeper) faultOf(err error, refused string) error {
 	var f *activities.Fault
-	if errors.As(err, &f) || errors.Is(err, ghl.ErrNoRenewal) {
+	if errors.As(err, &f) || errors.Is(err, ghl.ErrNoRenewal) && refused != "" {
 		return err
 	}
 	f = &activities.Fault{Kind: activities.Unavailable, Words: "the token of " + k.owner + " cannot be had at present", Err: err}
