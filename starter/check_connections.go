@@ -42,7 +42,7 @@ func (l looking) connections(ctx context.Context, location string) ([]preflight.
 		if location != "" && location != c.Location || location == "" && !present(c) {
 			continue
 		}
-		looked := preflight.Connection{Connection: c, OfEnvironment: l.ofEnvironment(c)}
+		looked := preflight.Connection{Connection: c, OfEnvironment: l.ofEnvironment(c), Asked: l.config.GHL.Scopes}
 		if present(c) {
 			if err := l.clients(ctx, directory, &looked); err != nil {
 				return nil, err
@@ -93,16 +93,8 @@ func (l looking) clients(ctx context.Context, d *connections.Directory, c *prefl
 	} else if err := l.stored(ctx, c); err != nil {
 		return err
 	}
-	c.Settings = l.config.Sage
-	if c.Connection.Sage == store.SageOfItsOwn {
-		own, err := connections.OpenSettings(l.ring, c.Location, c.Connection.Settings)
-		if err != nil {
-			c.SageFault = err
-			return nil
-		}
-		c.Settings = own.Sage
-	}
-	if c.Connection.Sage != store.SageUndecided {
+	c.Settings, c.SageFault = l.tenant(c.Connection)
+	if c.SageFault == nil && c.Connection.Sage != store.SageUndecided {
 		c.Sage, _, c.SageFault = d.Sage(ctx, c.Location)
 		c.Tenant = fmt.Sprint(c.Connection.Sage, c.Settings.BaseURL, c.Settings.PublicKey.Reveal())
 		if c.Connection.Sage == store.SageOfItsOwn {
@@ -112,32 +104,50 @@ func (l looking) clients(ctx context.Context, d *connections.Directory, c *prefl
 	return nil
 }
 
+// tenant is how the Sage tenant of a connection is set up.
+func (l looking) tenant(c store.Connection) (config.Sage, error) {
+	if c.Sage != store.SageOfItsOwn {
+		return l.config.Sage, nil
+	}
+	own, err := connections.OpenSettings(l.ring, c.Location, c.Settings)
+	return own.Sage, err
+}
+
 // stored makes a client that uses the stored access token as it is. The directory's would renew one that ends soon, and a
 // look must not use up a refresh token.
 func (l looking) stored(ctx context.Context, c *preflight.Connection) error {
+	if c.Access == store.ByAgency {
+		agency, _, err := l.store.Token(ctx, store.TokenOfCompany(c.Company))
+		if err != nil {
+			return err
+		}
+		c.GrantedToAgency = preflight.Granted(agency.Scopes)
+	}
 	row, found, err := l.store.Token(ctx, store.TokenOfLocation(c.Location))
 	if err != nil || !found {
 		return err
 	}
 	c.Granted, c.Expires = preflight.Granted(row.Scopes), row.Expires
+	access, err := l.access(row)
+	if c.GHLFault = err; access != "" {
+		c.GHL, c.GHLFault = ghl.New(ghl.Options{
+			BaseURL: string(l.config.GHL.BaseURL), LocationID: c.Location, Credentials: ghl.StaticToken(access), ReadOnly: true,
+		})
+	}
+	return nil
+}
+
+// access opens a stored access token. It is empty where an agency's location has had no call yet.
+func (l looking) access(row store.Token) (string, error) {
 	plain, err := l.ring.OpenText(row.Pair.Text, store.TokenPurpose(row.Owner))
 	if err != nil {
-		c.GHLFault = fmt.Errorf("open the stored token: %w", err)
-		return nil
+		return "", fmt.Errorf("open the stored token: %w", err)
 	}
 	var pair struct {
 		Access string `json:"access"`
 	}
 	if json.Unmarshal(plain, &pair) != nil { // its words may quote the token
-		c.GHLFault = errors.New("the stored token cannot be read")
-		return nil
+		return "", errors.New("the stored token cannot be read")
 	}
-	if pair.Access == "" { // an agency's location has none before its first call
-		c.Expires = row.Expires
-		return nil
-	}
-	c.GHL, c.GHLFault = ghl.New(ghl.Options{
-		BaseURL: string(l.config.GHL.BaseURL), LocationID: c.Location, Credentials: ghl.StaticToken(pair.Access), ReadOnly: true,
-	})
-	return nil
+	return pair.Access, nil
 }

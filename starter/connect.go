@@ -54,7 +54,7 @@ type linkView struct {
 // errNoApp says how an app is made, in the order in which it is done.
 var errNoApp = errors.New("there is no app to connect with, GHL_CLIENT_ID is not set; either use `starter connect add` with a private token, or:\n" +
 	"  1. make an app at https://marketplace.gohighlevel.com, My Apps: target user sub-account, and tick the scopes that `starter check` names\n" +
-	"  2. on its Auth page add the redirect URL <PUBLIC_URL>/oauth/ghl/callback and make a client key; as webhook address give <PUBLIC_URL>/webhooks/ghl\n" +
+	"  2. on its Auth page add the redirect URL <PUBLIC_URL>/oauth/ghl/callback and make a client key; give each webhook event <PUBLIC_URL>/webhooks/ghl/<Event>, and as default <PUBLIC_URL>/webhooks/ghl\n" +
 	"  3. set GHL_CLIENT_ID, GHL_CLIENT_SECRET and PUBLIC_URL for worker and starter, restart both, and run this again")
 
 func (a *app) link(out format) error {

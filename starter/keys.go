@@ -182,7 +182,7 @@ func (r rotation) plan(ctx context.Context) error {
 	return nil
 }
 
-// scheduled are the locations that may have schedules.
+// scheduled are the locations that may have schedules: all but those that are gone.
 func (r rotation) scheduled(ctx context.Context) ([]string, error) {
 	list, err := listConnections(ctx, r.store, store.ConnectionFilter{})
 	if err != nil {
@@ -190,7 +190,7 @@ func (r rotation) scheduled(ctx context.Context) ([]string, error) {
 	}
 	var locations []string
 	for _, c := range list {
-		if present(c) && c.State != store.Pending {
+		if c.State != store.Retired {
 			locations = append(locations, c.Location)
 		}
 	}
@@ -467,6 +467,6 @@ func (r rotation) inProcesses(ctx context.Context, temporal client.Client, until
 		return fmt.Errorf("look at the namespace %s: %w", target.Namespace, err)
 	}
 	retention := namespace.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration()
-	return fmt.Errorf("Temporal keeps processes that began before %s until %s, when the namespace's retention of %s has passed",
+	return fmt.Errorf("processes that began before %s are kept by Temporal until %s, when the namespace's retention of %s has passed",
 		moment(until.UTC()), moment(last.Add(retention).UTC()), retention)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -290,7 +291,7 @@ func (f *frontDoor) banner(out io.Writer, address, metrics string, connected []s
 	}
 	connect := "off: set GHL_CLIENT_ID, or use `starter connect add`"
 	if f.config.GHL.OAuthEnabled() {
-		connect = "`starter connect` prints the link"
+		connect = "`starter connect` prints a link to " + strings.TrimSuffix(f.config.OAuthRedirect(), oauth.CallbackPath) + oauth.ConnectPath
 	}
 	locations := fmt.Sprintf("%d: `starter connect list`", len(connected))
 	if len(connected) == 1 {

@@ -23,6 +23,10 @@ type Connection struct {
 	// only trying tells.
 	Granted []string
 	Expires time.Time
+	// GrantedToAgency are those of the token of the agency by which the location is reached.
+	GrantedToAgency []string
+	// Asked are the scopes of GHL_SCOPES; nil asks for those that are not optional.
+	Asked []string
 	// GHL is the client; nil for the reason that GHLFault tells.
 	GHL      *ghl.Client
 	GHLFault error
@@ -88,5 +92,10 @@ func (c Connection) token(now time.Time) Finding {
 
 func (c Connection) expired(now time.Time) bool { return !c.Expires.IsZero() && !now.Before(c.Expires) }
 
-// granted tells whether a stored token holds a scope.
-func (c Connection) granted(scope string) bool { return slices.Contains(c.Granted, scope) }
+// granted tells whether a stored token holds a scope; of those that the agency's token is for, whether that one does.
+func (c Connection) granted(scope string) bool {
+	if c.Access == store.ByAgency && slices.Contains(ofAgency, scope) {
+		return slices.Contains(c.GrantedToAgency, scope)
+	}
+	return slices.Contains(c.Granted, scope)
+}

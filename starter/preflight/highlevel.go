@@ -22,6 +22,9 @@ const (
 	transactionsScope = "payments/transactions.readonly"
 )
 
+// ofAgency are the scopes that the agency's own token must have, by which those of its locations are made.
+var ofAgency = []string{"oauth.readonly", "oauth.write"}
+
 // Ids of HighLevel's form that nothing has.
 const (
 	noContact = "00000000000000000000"
@@ -121,7 +124,7 @@ func (c Connection) grant(scope string) string {
 	if c.Access == store.ByPrivateToken {
 		return "grant " + scope + " to the private integration, under Settings, Private Integrations"
 	}
-	return "tick " + scope + " in the app and in GHL_SCOPES if that is set, and connect again by the link of `starter connect`"
+	return "tick " + scope + " in the app, name it in GHL_SCOPES if that is set or the scope is an optional one, and connect again by the link of `starter connect`"
 }
 
 // place is the advice for the environment's token, or where another is kept.
@@ -132,17 +135,20 @@ func (c Connection) place(environment string) string {
 	return c.reconnect()
 }
 
-// scopes tells of each scope what it is for and whether the token has it: by the grant of a stored token, and for a
-// private one by trying what can be tried without changing anything. tried holds what was tried before; nil keeps from
-// trying.
+// scopes tells of each scope what it is for and whether the token has it: by what HighLevel said of a stored token, and
+// for a private one by trying what can be tried without changing anything. tried holds what was tried before; nil keeps
+// from trying.
 func (c Connection) scopes(ctx context.Context, tried map[string]error) []Finding {
 	var found []Finding
+	told := c.Access != store.ByPrivateToken && len(c.Granted) > 0
 	for _, scope := range ghl.Scopes() {
 		check := "scope " + scope.Name
 		switch {
-		case c.Access != store.ByPrivateToken && c.granted(scope.Name):
+		case told && c.granted(scope.Name):
 			found = append(found, c.finding(highLevelPart, check, OK, "granted: "+scope.For, ""))
-		case c.Access != store.ByPrivateToken:
+		case told && c.unwanted(scope):
+			found = append(found, c.finding(highLevelPart, check, Skip, "not asked for: "+scope.For, ""))
+		case told:
 			found = append(found, c.lacks(scope))
 		case tried == nil || probes[scope.Name] == nil:
 			// Trying would mean to change something. What needs it says so when it is refused.
@@ -152,6 +158,17 @@ func (c Connection) scopes(ctx context.Context, tried map[string]error) []Findin
 		}
 	}
 	return found
+}
+
+// unwanted tells a scope that nobody asked for: GHL_SCOPES leaves it out, or nothing that runs by itself needs it.
+func (c Connection) unwanted(scope ghl.Scope) bool {
+	switch {
+	case slices.Contains(needed, scope.Name), c.Access == store.ByAgency && slices.Contains(ofAgency, scope.Name):
+		return false
+	case len(c.Asked) > 0:
+		return !slices.Contains(c.Asked, scope.Name)
+	}
+	return scope.Optional
 }
 
 func (c Connection) probe(ctx context.Context, scope ghl.Scope, tried map[string]error) Finding {
@@ -174,7 +191,7 @@ func (c Connection) probe(ctx context.Context, scope ghl.Scope, tried map[string
 
 func (c Connection) lacks(scope ghl.Scope) Finding {
 	f := c.finding(highLevelPart, "scope "+scope.Name, Warn, "missing: "+scope.For, c.grant(scope.Name))
-	if slices.Contains(needed, scope.Name) {
+	if slices.Contains(needed, scope.Name) || slices.Contains(ofAgency, scope.Name) {
 		f.Verdict = Fail
 	}
 	return f

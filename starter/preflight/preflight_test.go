@@ -315,6 +315,18 @@ func TestEveryScopeIsNamedWithWhatItIsFor(t *testing.T) {
 	assert.Equal(t, Fail, report.find("scope contacts.readonly").Verdict)
 	assert.Equal(t, Warn, report.find("scope contacts.write").Verdict)
 	assert.Contains(t, report.find("scope contacts.write").Mend, "starter connect")
+	assert.Equal(t, Skip, report.find("scope oauth.write").Verdict, "a location has no use for it")
+
+	s.Connections[0].Asked = []string{ordersScope, "invoices.readonly", "products.readonly"}
+	report = run(t, s)
+	assert.Equal(t, Skip, report.find("scope contacts.write").Verdict, "nobody asked for it")
+	assert.Equal(t, Fail, report.find("scope contacts.readonly").Verdict, "asked for or not")
+	assert.Equal(t, Warn, report.find("scope products.readonly").Verdict)
+
+	s.Connections[0].Access, s.Connections[0].GrantedToAgency = store.ByAgency, Granted("oauth.readonly")
+	report = run(t, s)
+	assert.Equal(t, OK, report.find("scope oauth.readonly").Verdict)
+	assert.Equal(t, Fail, report.find("scope oauth.write").Verdict, "no token of a location without")
 }
 
 func TestATokenThatHasEndedIsNotTried(t *testing.T) {
@@ -393,7 +405,7 @@ func TestTheFrontDoorIsAskedByItsPublicAddress(t *testing.T) {
 		"not started":     {closed.URL, "reachable", Warn, "nobody answers"},
 		"proxy only":      {listen(t, answer(502, "Bad Gateway")), "reachable", Warn, "nobody answers"},
 		"somebody else":   {listen(t, answer(200, "<html>")), "reachable", Fail, "somebody else"},
-		"sent elsewhere":  {listen(t, http.RedirectHandler("https://elsewhere.example/", 302)), "reachable", Fail, "with 302"},
+		"sent elsewhere":  {listen(t, http.RedirectHandler("https://elsewhere.example/", http.StatusFound)), "reachable", Fail, "with 302"},
 		"takes anything":  {alive(answer(200, `{"status":"accepted"}`)), "unsigned events", Fail, "without a signature"},
 		"asks for logins": {alive(answer(401, "Unauthorized")), "unsigned events", Fail, "not by the front door"},
 		"not forwarded":   {alive(answer(404, "")), "unsigned events", Fail, "404"},
