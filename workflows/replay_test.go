@@ -22,9 +22,12 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			replayer := worker.NewWorkflowReplayer()
-			replayer.RegisterWorkflowWithOptions(workflows.PaymentToOrder, workflow.RegisterOptions{Name: workflows.PaymentToOrderType})
-			replayer.RegisterWorkflowWithOptions(workflows.InvoiceToOrder, workflow.RegisterOptions{Name: workflows.InvoiceToOrderType})
-			replayer.RegisterWorkflowWithOptions(workflows.PaymentSweep, workflow.RegisterOptions{Name: workflows.PaymentSweepType})
+			for name, process := range map[string]any{
+				workflows.PaymentToOrderType: workflows.PaymentToOrder, workflows.InvoiceToOrderType: workflows.InvoiceToOrder,
+				workflows.PaymentSweepType: workflows.PaymentSweep, workflows.ConnectionUpkeepType: workflows.ConnectionUpkeep,
+			} {
+				replayer.RegisterWorkflowWithOptions(process, workflow.RegisterOptions{Name: name})
+			}
 			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(nil, file))
 		})
 	}
