@@ -159,8 +159,9 @@ func (r *renewal) ofAgency(ctx context.Context) (ghl.Grant, error) {
 // save stores a pair, and only then gives it away. A store that is away for a moment is waited for: the old refresh
 // token is spent, and this process has the only copy of the new one.
 func (r *renewal) save(ctx context.Context, t token) (string, error) {
+	kept := t // a copy, whose generation stays that of the spent token when t gets its own
 	r.mu.Lock()
-	r.unsaved = &t
+	r.unsaved = &kept
 	r.mu.Unlock()
 	row, err := sealToken(r.vault.ring, r.owner, t)
 	if err != nil {
@@ -168,9 +169,9 @@ func (r *renewal) save(ctx context.Context, t token) (string, error) {
 	}
 	began := time.Now()
 	for pause := pauseFirst; ; pause = min(2*pause, pauseMost) {
-		kept, err := r.vault.store.ReplaceToken(ctx, row, r.holder)
+		row, err := r.vault.store.ReplaceToken(ctx, row, r.holder)
 		if err == nil {
-			t.generation = kept.Generation
+			t.generation = row.Generation
 			r.remember(t)
 			return t.access, nil
 		}

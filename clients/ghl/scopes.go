@@ -29,8 +29,8 @@ func Scopes() []Scope {
 		{Name: "contacts.write", For: "writing contacts, tags and notes"},
 		{Name: "invoices.readonly", For: "reading invoices"},
 		{Name: "invoices.write", For: "creating invoices for payments made elsewhere"},
-		{Name: "oauth.readonly", For: "listing the locations of an agency"},
-		{Name: "oauth.write", For: "getting tokens for the locations of an agency"},
+		{Name: "oauth.readonly", For: "listing the locations of an agency that installs the app", Optional: true},
+		{Name: "oauth.write", For: "getting tokens for the locations of an agency that installs the app", Optional: true},
 		{Name: "payments/integration.readonly", For: "listing white-label payment providers", Optional: true},
 		{Name: "payments/integration.write", For: "adding a white-label payment provider", Optional: true},
 	}
