@@ -274,7 +274,7 @@ func connectChange(a *app, ch change) *cobra.Command {
 			if ch.final && !yes && !dryRun {
 				return wrongUse("this deletes the tokens and settings of %s; say --yes if that is meant, or --dry-run", args[0])
 			}
-			return a.withInstaller(c.Context(), func(i *installer) error {
+			return a.withInstaller(c.Context(), dryRun, func(i *installer) error {
 				before, err := known(c.Context(), i.store, args[0])
 				if err != nil {
 					return err
@@ -312,15 +312,22 @@ type installer struct {
 	store  *store.Store
 }
 
-func (a *app) withInstaller(ctx context.Context, do func(*installer) error) error {
+// withInstaller runs a command that changes connections, or would. One that does readies the store first, as the processes
+// do at their start: the environment's location is a connection from then on, and what is sealed has a key that is known.
+func (a *app) withInstaller(ctx context.Context, dryRun bool, do func(*installer) error) error {
 	return a.withBooks(ctx, func(cfg config.Config, db *store.Store) error {
 		directory, err := connections.Open(connections.Options{Config: cfg, Store: db, Ring: cfg.Secrets.Keys.Ring})
 		if err != nil {
 			return err
 		}
 		defer directory.Close()
+		if !dryRun {
+			if err := directory.Adopt(ctx); err != nil {
+				return err
+			}
+		}
 		return do(&installer{app: a, config: cfg, store: db, Installer: connections.NewInstaller(connections.InstallerOptions{
-			Config: cfg, Store: db, Ring: cfg.Secrets.Keys.Ring, OAuth: directory.OAuth(), Log: a.logger(cfg), Actor: actor(),
+			Config: cfg, Store: db, Ring: cfg.Secrets.Keys.Ring, OAuth: directory.OAuth(), Log: a.quiet(cfg), Actor: actor(),
 		})})
 	})
 }

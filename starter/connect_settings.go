@@ -43,7 +43,7 @@ func connectSet(a *app) *cobra.Command {
 				}
 				settings = &read
 			}
-			return a.withInstaller(c.Context(), func(i *installer) error { return i.set(c.Context(), args[0], settings, sage, dryRun) })
+			return a.withInstaller(c.Context(), dryRun, func(i *installer) error { return i.set(c.Context(), args[0], settings, sage, dryRun) })
 		},
 	}
 	c.Flags().StringVar(&file, "env-file", "", "file of settings; - for standard input")
@@ -114,7 +114,7 @@ func connectAdd(a *app) *cobra.Command {
 			if settings.GHL.PrivateToken == "" {
 				return errors.New("the file has no GHL_PRIVATE_TOKEN: make one in the location under Settings, Private Integrations")
 			}
-			return a.withInstaller(c.Context(), func(i *installer) error {
+			return a.withInstaller(c.Context(), dryRun, func(i *installer) error {
 				if dryRun {
 					i.wouldSet(args[0], settings)
 					return nil
@@ -151,7 +151,7 @@ func connectInstalled(a *app) *cobra.Command {
 			if err := out.check(); err != nil {
 				return err
 			}
-			return a.withInstaller(c.Context(), func(i *installer) error {
+			return a.withInstaller(c.Context(), true, func(i *installer) error {
 				views, err := i.installed(c.Context(), company)
 				if err != nil {
 					return err
@@ -230,7 +230,7 @@ func connectChoose(a *app) *cobra.Command {
 			if err := checkIDs(args...); err != nil {
 				return err
 			}
-			return a.withInstaller(c.Context(), func(i *installer) error {
+			return a.withInstaller(c.Context(), dryRun, func(i *installer) error {
 				if company == "" {
 					companies, err := i.companies(c.Context())
 					if err != nil {

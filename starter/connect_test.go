@@ -158,6 +158,7 @@ func TestConnectionsAreOperated(t *testing.T) {
 	out += succeed(t, "connect", "add", "shop1", "--env-file", file)
 	c := connectionOf(t, db, "shop1")
 	assert.Equal(t, store.Pending, c.State, "nobody said which Sage tenant")
+	assert.False(t, keysIn(t)["generated"].Since.IsZero(), "what seals is known")
 	assert.Contains(t, out, "pending")
 	assert.True(t, followed("shop1"))
 

@@ -47,10 +47,14 @@ func (a *app) dial(ctx context.Context, c config.Config) (client.Client, error) 
 	return cluster.Dial(ctx, a.clusterOptions(c))
 }
 
-// clusterOptions are those of a command, which says nothing but what is wrong.
+// clusterOptions are those of a command.
 func (a *app) clusterOptions(c config.Config) cluster.Options {
-	quiet := observe.NewLogger(a.errOut, max(c.Watching.LogLevel, slog.LevelWarn), c.Watching.LogFormat == config.JSONLog)
-	return cluster.Options{Ring: c.Secrets.Keys.Ring, Logger: quiet}
+	return cluster.Options{Ring: c.Secrets.Keys.Ring, Logger: a.quiet(c)}
+}
+
+// quiet is the log of a command, which says nothing but what is wrong.
+func (a *app) quiet(c config.Config) *slog.Logger {
+	return observe.NewLogger(a.errOut, max(c.Watching.LogLevel, slog.LevelWarn), c.Watching.LogFormat == config.JSONLog)
 }
 
 // withDesk runs a command that needs Temporal and the database, for one location.

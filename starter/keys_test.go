@@ -111,6 +111,11 @@ func TestAKeyIsRotatedAndRetired(t *testing.T) {
 	assert.Contains(t, succeed(t, "connect", "show", "shop1"), "GHL_PRIVATE_TOKEN", "it opens with the new key")
 	assert.Contains(t, succeed(t, "keys", "rotate"), "0 values")
 
+	t.Setenv("SECRET_KEYS", ringOf(t, keys, "k1", "k2")) // a process that was forgotten
+	succeed(t, "schedules", "apply", "--force")
+	t.Setenv("SECRET_KEYS", ringOf(t, keys, "k2", "k1"))
+	staysBecause("the input of the schedule payment-sweep/")
+	succeed(t, "keys", "rotate")
 	temporal := connect(t)
 	inputsAre(t, temporal, ringOf(t, keys, "k2"))
 	staysBecause("still run")
