@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -286,8 +287,9 @@ func (k *keeper) start(ctx context.Context, w wish) <-chan singleflight.Result {
 
 // renew gives a token that serves: the store's, another process's, or one that it has HighLevel give.
 func (k *keeper) renew(ctx context.Context, w wish) (string, error) {
-	// A lease names one renewal, so that a process that comes back does not take over what it has given up.
-	holder := rand.Text()
+	// A lease names one renewal, so that a process that comes back does not take over what it has given up; and the
+	// process, for whoever wonders who holds it.
+	holder := fmt.Sprintf("process %d %s", os.Getpid(), rand.Text())
 	for wait := pollFirst; ; wait = min(2*wait, pollMost) {
 		// The connection is read before the token: see lost.
 		c, err := k.connection(ctx)
