@@ -48,8 +48,8 @@ type tenantID struct{ baseURL, publicKey string }
 // tenant is a Sage tenant. All connections to it share its limit and, with the same keys, its client with the session.
 type tenant struct {
 	// rates are those that the connections ask for, by location; the slowest holds for all.
-	rates   map[string]float64 //nolint:forbidigo // a rate, not money
-	rate    float64            //nolint:forbidigo // a rate, not money
+	rates   map[string]float64
+	rate    float64
 	limiter transport.Limiter
 	clients map[sageParts]*sage.Client
 }
@@ -271,7 +271,7 @@ func (d *Directory) tenant(location string, chosen config.Sage) *tenant {
 	id := tenantID{string(chosen.BaseURL), chosen.PublicKey.Reveal()}
 	t := d.tenants[id]
 	if t == nil {
-		t = &tenant{rates: map[string]float64{}} //nolint:forbidigo // a rate, not money
+		t = &tenant{rates: map[string]float64{}}
 		d.tenants[id] = t
 	}
 	t.rates[location] = chosen.RequestsPerSecond

@@ -17,7 +17,7 @@ import (
 
 // SealSettings makes settings of one connection what the store keeps of them. They open for this location only.
 func SealSettings(ring *secret.Ring, location string, s config.Settings) (store.Sealed, error) {
-	plain, err := json.Marshal(recordOf(s))
+	plain, err := json.Marshal(recordOf(s)) //nolint:gosec // it is sealed before it goes anywhere
 	if err != nil {
 		return store.Sealed{}, fmt.Errorf("write the settings of location %s: %w", location, err)
 	}
@@ -59,7 +59,7 @@ type sageRecord struct {
 	BaseURL           string                    `json:"baseUrl,omitempty"`
 	PublicKey         string                    `json:"publicKey,omitempty"`
 	PrivateKey        string                    `json:"privateKey,omitempty"`
-	RequestsPerSecond float64                   `json:"requestsPerSecond,omitempty"` //nolint:forbidigo // a rate, not money
+	RequestsPerSecond float64                   `json:"requestsPerSecond,omitempty"`
 	BranchID          int64                     `json:"branchId,omitempty"`
 	SalesRepID        int64                     `json:"salesRepId,omitempty"`
 	StatusOpen        int64                     `json:"statusOpen,omitempty"`
