@@ -233,7 +233,9 @@ type wish struct {
 }
 
 // serves tells whether a token is what is wished for.
-func (w wish) serves(t token) bool { return t.good() && t.access != w.refused && (!w.ahead || !t.due()) }
+func (w wish) serves(t token) bool {
+	return t.good() && t.access != w.refused && (!w.ahead || !t.due())
+}
 
 // await waits for a token that is not the refused one.
 func (k *keeper) await(ctx context.Context, refused string) (string, error) {
