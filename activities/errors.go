@@ -52,6 +52,8 @@ type Rule struct {
 	Wait time.Duration
 	// Heals: the cause may pass without a change of the item itself, so the sweep gives a parked item another go.
 	Heals bool
+	// Crowd: many items are likely to wait for the same thing, so that each waits longer every time.
+	Crowd bool
 	// Tell is who must act: nobody, or the operator.
 	Tell Audience
 }
@@ -68,7 +70,7 @@ const (
 // Rules is the one table of what is done about each kind of fault.
 var Rules = map[Kind]Rule{
 	// The vendor asks for less; its own waiting time is kept.
-	Throttled: {Retry: true, Wait: time.Second, Tell: Nobody},
+	Throttled: {Retry: true, Wait: time.Second, Crowd: true, Tell: Nobody},
 	// The vendor is down, slow or answers nonsense.
 	Unavailable: {Retry: true, Tell: Nobody},
 	// A write may have landed. It is looked for, after a delay, before it is written again.
@@ -90,7 +92,7 @@ var Rules = map[Kind]Rule{
 	// READ_ONLY is set; everything goes on once it is not.
 	ReadOnly: {Heals: true, Tell: Operator},
 	// Another order of the same customer or product is bringing it into Sage at this moment.
-	Busy: {Retry: true, Wait: 500 * time.Millisecond, Tell: Nobody},
+	Busy: {Retry: true, Wait: 500 * time.Millisecond, Crowd: true, Tell: Nobody},
 	// What was read back is not what was written.
 	Mismatch: {Retry: true, Attempts: 5, Heals: true, Tell: Operator},
 	// The customer that was remembered is gone at Sage; the workflow brings it anew.
@@ -228,8 +230,8 @@ func asTemporal(err error, attempt int32, settle time.Duration) error {
 	fault := faultOf(err)
 	rule := Rules[fault.Kind]
 	wait := max(rule.Wait, fault.Wait)
-	if fault.Kind == Throttled {
-		wait += jitter(wait)
+	if rule.Crowd {
+		wait += spread(wait, attempt)
 	}
 	if fault.Kind == OutcomeUnknown && settle > 0 {
 		wait = max(settle, fault.Wait)
@@ -251,16 +253,28 @@ func asTemporal(err error, attempt int32, settle time.Duration) error {
 const (
 	// longWait is a wait that many steps are likely to end together, such as that for a vendor's next day.
 	longWait   = time.Minute
-	mostJitter = 10 * time.Minute
+	mostSpread = 10 * time.Minute
+	// longestBackOff is what the spread of short waits grows to.
+	longestBackOff = 30 * time.Second
 )
 
-// jitter lengthens a long wait by up to a tenth, so that all that waited for a quota do not come back in one moment and
-// spend it again.
-func jitter(wait time.Duration) time.Duration {
-	if wait < longWait {
-		return 0
+// spread is what is added to the wait of a step that is one of many, by chance, so that they do not all come back in one
+// moment and send each other away again: up to a tenth of a long wait, for a quota that is renewed; and for a short one,
+// twice as much with each attempt, since steps that come back at a steady pace keep worker and server busy with nothing.
+func spread(wait time.Duration, attempt int32) time.Duration {
+	if wait >= longWait {
+		return rand.N(min(wait/10, mostSpread))
 	}
-	return rand.N(min(wait/10, mostJitter)) //nolint:gosec // nobody gains by guessing it
+	most := wait
+	for ; attempt > 1 && most < longestBackOff; attempt-- {
+		most *= 2
+	}
+	return rand.N(min(most, longestBackOff) + 1)
+}
+
+// GiveWay is the error of a step that was not begun because its location has taken its part of the worker.
+func GiveWay(ctx context.Context) error {
+	return asTemporal(faultf(Throttled, "the other locations are to have their turn"), attempt(ctx), 0)
 }
 
 // FaultDetails travels with the Temporal error to the workflow that parks the item.

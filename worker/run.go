@@ -1,15 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/tallystick/tallystick/activities"
@@ -104,6 +107,8 @@ type crew struct {
 	namespace string
 	books     *store.Store
 	directory *connections.Directory
+	// several tells that more than one location is connected.
+	several atomic.Bool
 
 	processes worker.Worker
 	vendors   []worker.Worker
@@ -127,28 +132,38 @@ func (c *crew) build(giveUp func(error)) error {
 			Client: c.temporal.ScheduleClient(), Every: cfg.Sync.Interval, DeepEvery: cfg.Sync.DeepInterval,
 		},
 	})
-	fromGHL := worker.New(c.temporal, workflows.GHLQueue, options(cfg, cfg.Process.ConcurrentGHL, giveUp))
+	fromGHL := worker.New(c.temporal, workflows.GHLQueue, c.vendor(cfg.Process.ConcurrentGHL, giveUp))
 	fromGHL.RegisterActivity(&activities.GHL{
 		Client: c.directory.GHL, Store: c.books, Look: door, OnlyTest: c.directory.OnlyTest,
 	})
-	intoSage := worker.New(c.temporal, workflows.SageQueue, options(cfg, cfg.Process.ConcurrentSage, giveUp))
+	intoSage := worker.New(c.temporal, workflows.SageQueue, c.vendor(cfg.Process.ConcurrentSage, giveUp))
 	intoSage.RegisterActivity(&activities.Sage{Client: c.directory.Sage, Store: c.books})
 	c.vendors = []worker.Worker{fromGHL, intoSage}
 	return nil
 }
+
+// chores is how many steps the worker that runs the processes carries out at once.
+const chores = 20
 
 // options are those of a worker that runs so many steps at once and no processes, or, for 0, of the one that runs the
 // processes.
 func options(cfg config.Config, steps int, giveUp func(error)) worker.Options {
 	return worker.Options{
 		DisableWorkflowWorker:                  steps > 0,
-		MaxConcurrentActivityExecutionSize:     max(steps, 20),
+		MaxConcurrentActivityExecutionSize:     cmp.Or(steps, chores),
 		MaxConcurrentWorkflowTaskExecutionSize: cfg.Process.ConcurrentWorkflows,
 		MaxConcurrentActivityTaskPollers:       cfg.Process.Pollers,
 		MaxConcurrentWorkflowTaskPollers:       max(cfg.Process.Pollers, 2),
 		WorkerStopTimeout:                      cfg.Process.ShutdownTimeout,
 		OnFatalError:                           giveUp,
 	}
+}
+
+// vendor are the options of a worker for a vendor's queue.
+func (c *crew) vendor(steps int, giveUp func(error)) worker.Options {
+	o := options(c.config, steps, giveUp)
+	o.Interceptors = []interceptor.WorkerInterceptor{newTurns(steps, &c.several, c.lookAround)}
+	return o
 }
 
 // work runs the workers until ctx ends or one of them cannot go on, then lets all finish their steps. The processes come

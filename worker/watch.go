@@ -17,16 +17,25 @@ const (
 )
 
 // watch gives a hint to the process of every connection that was changed, whoever changed it and whatever became of
-// them. All workers do.
+// them. All workers do. It also keeps in mind whether there is more than one.
 func (c *crew) watch(ctx context.Context) {
 	w := watcher{said: map[string]hint{}, unsettled: c.unsettled, look: workflows.Door{Temporal: c.temporal}.LookAtConnection}
 	for {
 		if err := w.round(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			c.log.Warn("a change of a connection is not followed yet, trying again", "error", err.Error())
 		}
+		c.lookAround(ctx)
 		if !wait(ctx, watchEvery) {
 			return
 		}
+	}
+}
+
+// lookAround sees whether more than one location is connected. If that cannot be told, what was seen last holds.
+func (c *crew) lookAround(ctx context.Context) {
+	working, _, err := c.books.Connections(ctx, store.ConnectionFilter{State: store.Active, Page: store.Page{Limit: 2}})
+	if err == nil {
+		c.several.Store(len(working) > 1)
 	}
 }
 

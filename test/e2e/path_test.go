@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,12 @@ import (
 // run runs a command of the starter as an operator would, and returns its exit code and what it printed.
 func run(t *testing.T, s *stack.Stack, arguments ...string) (code int, output string) {
 	t.Helper()
+	return runWith(t, s, "", arguments...)
+}
+
+// runWith is run with something to read.
+func runWith(t *testing.T, s *stack.Stack, input string, arguments ...string) (code int, output string) {
+	t.Helper()
 	_, starter := harness.Programs(t)
 	cmd := exec.CommandContext(t.Context(), starter, arguments...)
 	for name, value := range s.Settings() {
@@ -34,7 +41,7 @@ func run(t *testing.T, s *stack.Stack, arguments ...string) (code int, output st
 	}
 	cmd.Env = append(cmd.Env, "HOME="+t.TempDir())
 	var printed bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &printed, &printed
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &printed, &printed
 	err := cmd.Run()
 	if exit := (&exec.ExitError{}); err != nil {
 		require.ErrorAs(t, err, &exit)
@@ -45,9 +52,16 @@ func run(t *testing.T, s *stack.Stack, arguments ...string) (code int, output st
 // buy places an order of one article and pays it.
 func buy(t *testing.T, s *stack.Stack, contact string, amount domain.Money) ghl.Order {
 	t.Helper()
-	product := s.GHL.AddProduct(ghl.Product{Name: "Article"})
+	return buyIn(t, s, s.Location(), contact, amount)
+}
+
+// buyIn is buy in another location.
+func buyIn(t *testing.T, s *stack.Stack, location, contact string, amount domain.Money) ghl.Order {
+	t.Helper()
+	shop := s.GHL.In(location)
+	product := shop.AddProduct(ghl.Product{Name: "Article"})
 	price := s.GHL.AddPrice(ghl.Price{ProductID: product, Name: "One", Amount: amount})
-	order, err := s.GHL.PlaceOrder(ghl.NewOrder{
+	order, err := shop.PlaceOrder(ghl.NewOrder{
 		ContactID: contact, Currency: amount.Currency, Lines: []ghl.NewLine{{PriceID: price, Qty: 1}},
 	})
 	require.NoError(t, err)
