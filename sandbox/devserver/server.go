@@ -42,6 +42,7 @@ var cliSettings = map[string]string{
 	"matching.numTaskqueueReadPartitions":          "1",
 	"matching.numTaskqueueWritePartitions":         "1",
 	"matching.enableFairness":                      "true",
+	"frontend.enableCancelWorkerPollsOnShutdown":   "true",
 	"frontend.enableServerVersionCheck":            "false",
 }
 

@@ -35,6 +35,9 @@ var defaultDynamicConfig = map[dynamicconfig.Key]any{
 	dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,
 	// Rate limits per fairness key keep one busy tenant from starving the others. Off by default.
 	dynamicconfig.MatchingEnableFairness.Key(): true,
+	// A worker that stops is forgotten at once, so that the others take its part of the vendors' limits. Off by default,
+	// and then it is counted for another minute and a half.
+	dynamicconfig.EnableCancelWorkerPollsOnShutdown.Key(): true,
 	// 128,000 entries by default, far more memory than a small machine wants to give.
 	dynamicconfig.HistoryCacheHostLevelMaxSize.Key(): 8096,
 	// 10 list calls a second by default, too few for tests that poll for facts.
