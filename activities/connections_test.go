@@ -116,7 +116,7 @@ func TestAParkedInvoiceIsLookedForAgainAndTakenBack(t *testing.T) {
 		})
 		require.NoError(t, err)
 	}
-	park(activities.InvoiceToOrder, order.Source.ID)
+	park(store.InvoiceToOrder, order.Source.ID)
 	park(store.PaymentToOrder, order.ID)
 	park("SomethingElse", "x")
 	_, err := w.store.MakeParkedDue(t.Context(), w.ghl.Location(), "Reconnect")
@@ -130,7 +130,7 @@ func TestAParkedInvoiceIsLookedForAgainAndTakenBack(t *testing.T) {
 	found, err := do[[]string](w, w.read.LookAtOrdersOfInvoice, activities.InvoiceInput{Location: w.ghl.Location(), InvoiceID: order.Source.ID})
 	require.NoError(t, err)
 	require.Equal(t, []string{order.ID}, found)
-	_, parked, err := w.store.ParkedItem(t.Context(), w.ghl.Location(), activities.InvoiceToOrder, order.Source.ID)
+	_, parked, err := w.store.ParkedItem(t.Context(), w.ghl.Location(), store.InvoiceToOrder, order.Source.ID)
 	require.NoError(t, err)
 	require.False(t, parked)
 }

@@ -215,7 +215,7 @@ func (g *GHL) lookAtOrdersOfInvoice(ctx context.Context, in InvoiceInput) ([]str
 		}
 		ids = append(ids, order.ID)
 	}
-	return ids, g.Store.Unpark(ctx, in.Location, InvoiceToOrder, in.InvoiceID)
+	return ids, g.Store.Unpark(ctx, in.Location, store.InvoiceToOrder, in.InvoiceID)
 }
 
 // notFoundYet gives a missing object its own words: it may only be late.

@@ -185,10 +185,6 @@ type LocationInput struct {
 // retryBatch bounds one round of RetryParked; the next sweep takes the rest.
 const retryBatch = 500
 
-// InvoiceToOrder is the process under which an invoice is parked whose orders could not be looked for. It equals the name
-// of the workflow type.
-const InvoiceToOrder = "InvoiceToOrder"
-
 // RetryParked has every parked order and invoice looked at again whose cause may have passed and whose wait is over. It
 // results in how many there were.
 func (l *Ledger) RetryParked(ctx context.Context, in LocationInput) (int, error) {
@@ -205,7 +201,7 @@ func (l *Ledger) RetryParked(ctx context.Context, in LocationInput) (int, error)
 		look := l.Look.LookAtOrder
 		switch item.Process {
 		case store.PaymentToOrder:
-		case InvoiceToOrder:
+		case store.InvoiceToOrder:
 			look = l.Look.LookAtInvoice
 		default:
 			continue // another version's, which knows what to do with it

@@ -7,8 +7,13 @@ import (
 	"time"
 )
 
-// PaymentToOrder is the process whose parked items RecordOrder removes. It equals the name of the workflow type.
-const PaymentToOrder = "PaymentToOrder"
+// The processes whose items are parked. They equal the names of the workflow types.
+const (
+	// PaymentToOrder is the one whose parked items RecordOrder removes.
+	PaymentToOrder = "PaymentToOrder"
+	// InvoiceToOrder is the one by which an invoice is parked whose orders could not be looked for.
+	InvoiceToOrder = "InvoiceToOrder"
+)
 
 // Parked is an object that a process could not carry out: shown to people, and gone on with when they say so or when
 // NextTry has come. It is known by location, process and object.
