@@ -304,6 +304,33 @@ func TestLoopback(t *testing.T) {
 	}
 }
 
+// TestNothingLeavesThisMachineInTheClear: without TLS there are only this machine and names that a network of one's own
+// resolves, however an address elsewhere is written.
+func TestNothingLeavesThisMachineInTheClear(t *testing.T) {
+	for address, good := range map[string]bool{
+		"https://vendor.example": true, "https://203.0.113.9": true, "https://[2001:db8::1]:8443": true,
+		"http://localhost:8080": true, "http://127.0.0.1": true, "http://[::1]:1": true,
+		"http://relay": true, "http://relay-1:8080/api": true, "http://my_relay": true, "http://7up": true,
+		"http://vendor.example": false, "http://vendor.": false, "http://203.0.113.9": false, "http://10.0.0.1": false,
+		"http://[2001:db8::1]": false, "http://[2001:db8::1]:80/x": false, "http://[fe80::1%25eth0]": false,
+		"http://[::ffff:cb00:7109]": false, "http://[::]": false, "http://3405803785": false, "http://0xcb007109": false,
+		"http://031300070411": false, "http://vendor\u3002example": false, "http://vendor\uff0eexample": false,
+	} {
+		var base config.BaseURL
+		var link config.LinkURL
+		var hook config.WebhookURL
+		for name, err := range map[string]error{
+			"base": base.Decode(address), "link": link.Decode(address + "?key=x"), "webhook": hook.Decode(address + "?key=x"),
+		} {
+			if good {
+				require.NoError(t, err, "%s %s", name, address)
+			} else {
+				require.ErrorContains(t, err, "in the clear", "%s %s", name, address)
+			}
+		}
+	}
+}
+
 // TestEveryVariableIsDescribed: a name, a meaning, a group, and no two of one name.
 func TestEveryVariableIsDescribed(t *testing.T) {
 	seen := map[string]bool{}

@@ -131,11 +131,21 @@ func (b *BaseURL) Decode(value string) error {
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return errors.New("must hold no user, question mark or number sign")
 	}
-	if u.Scheme == "http" && !Address(net.JoinHostPort(u.Hostname(), "0")).Loopback() && strings.Contains(u.Hostname(), ".") {
+	if u.Scheme == "http" && !Address(net.JoinHostPort(u.Hostname(), "0")).Loopback() && !neighbour(u.Hostname()) {
 		return errors.New("would send tokens in the clear: use https://")
 	}
 	*b = BaseURL(strings.TrimRight(value, "/"))
 	return nil
+}
+
+// neighbourName is a name that only a network of one's own resolves, as containers have them.
+var neighbourName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*$`)
+
+// neighbour tells whether a host is one of such a network. Addresses are not, nor are numbers, which resolvers take for
+// IPv4 addresses, nor names with letters beyond ASCII, of which some are written as dots when the name is looked up.
+func neighbour(host string) bool {
+	_, err := strconv.ParseUint(host, 0, 64)
+	return err != nil && neighbourName.MatchString(host)
 }
 
 // LinkURL is an https address that may have a query, which is kept.
