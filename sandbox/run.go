@@ -101,8 +101,12 @@ func stackOptions(opts options, folder string, plan *faults.Plan, progress io.Wr
 	}
 }
 
+// secondShop is a location that nobody has connected yet, for whoever wants to try that.
+var secondShop = ghl.SubAccount{ID: "Kd83jKQ1pTn5Zr7sWv2c", Name: "Second shop", Address: "2 Sandbox Street"}
+
 // introduce prints what runs where, and leaves a file with which the starter's commands work on it.
 func introduce(s *stack.Stack, opts options, out *screen) error {
+	s.GHL.AddSubAccount(secondShop)
 	var env strings.Builder
 	settings := s.Settings()
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
@@ -124,6 +128,7 @@ func introduce(s *stack.Stack, opts options, out *screen) error {
 	rows = append(rows,
 		"GHL, Sage\t"+s.GHL.URL()+"  "+s.Sage.URL(),
 		"commands\t. "+file+" && go run ./starter status",
+		"one more shop\t. "+file+" && go run ./starter connect\tlets you in to a second location by click",
 		"state\t"+s.Dir+"\t"+fate(opts))
 	out.table(rows...)
 	if opts.noLimits {
