@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tallystick/tallystick/clients/transport"
 )
@@ -100,21 +101,26 @@ func renewable(err error) bool {
 		!noScope.MatchString(e.Message) && !noRoute.MatchString(e.Message)
 }
 
+// uselessFor is how long a token that was refused although it was fresh is taken for useless. It lasts a day, in which
+// HighLevel may well refuse it for another reason that a renewal does help against.
+const uselessFor = 30 * time.Second
+
 // useless remembers the token that was refused although it was fresh, so that a 401 with another reason than its words
 // say does not renew the token with every call.
 type useless struct {
 	mu    sync.Mutex
 	token string
+	until time.Time
 }
 
 func (u *useless) is(token string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return token != "" && u.token == token
+	return token != "" && u.token == token && time.Now().Before(u.until)
 }
 
 func (u *useless) set(token string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.token = token
+	u.token, u.until = token, time.Now().Add(uselessFor)
 }

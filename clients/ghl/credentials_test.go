@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -121,6 +122,23 @@ func TestARenewedTokenThatIsRefusedIsNotRenewedAgain(t *testing.T) {
 	}
 	require.Equal(t, []string{"token-0"}, credentials.renewed)
 	require.Len(t, *seen, 6)
+}
+
+// TestAUselessTokenIsTriedToBeRenewedLater: HighLevel refused a token that it had just given out, for whatever reason, and
+// the token goes on being refused. Without another renewal everything would stand still for the day that it lasts.
+func TestAUselessTokenIsTriedToBeRenewedLater(t *testing.T) {
+	credentials := &ring{}
+	client, _ := guarded(t, "token-2", invalid, credentials)
+	_, err := client.Orders.Get(t.Context(), "1")
+	require.True(t, IsTokenInvalid(err))
+	_, err = client.Orders.Get(t.Context(), "1")
+	require.True(t, IsTokenInvalid(err), "not with every call")
+	require.Equal(t, []string{"token-0"}, credentials.renewed)
+
+	client.api.useless.until = time.Now() // half a minute has passed
+	_, err = client.Orders.Get(t.Context(), "1")
+	require.NoError(t, err)
+	require.Equal(t, []string{"token-0", "token-1"}, credentials.renewed)
 }
 
 // reconnect stands for the typed faults of whoever keeps the tokens.
