@@ -12,6 +12,7 @@ import (
 
 	"github.com/tallystick/tallystick/activities"
 	"github.com/tallystick/tallystick/clients/ghl"
+	"github.com/tallystick/tallystick/internal/store"
 	"github.com/tallystick/tallystick/workflows"
 )
 
@@ -101,7 +102,7 @@ func TestSweepOfAConnectionThatDoesNotWorkIsNoFailure(t *testing.T) {
 }
 
 func TestInvoiceThatCannotBeLookedForIsParked(t *testing.T) {
-	require.Equal(t, workflows.InvoiceToOrderType, activities.InvoiceToOrder)
+	require.Equal(t, workflows.InvoiceToOrderType, store.InvoiceToOrder)
 	for kind, heals := range map[activities.Kind]bool{activities.Reconnect: true, activities.Unauthorized: true, activities.Invalid: false} {
 		r := newRun(t)
 		r.OnActivity("LookAtOrdersOfInvoice", mock.Anything, mock.Anything).Return(nil, fault(kind, "no")).Once()
