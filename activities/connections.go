@@ -186,11 +186,20 @@ func (c *Connections) tell(ctx context.Context, in ConnectionVersion) error {
 	return err
 }
 
+// NoteAsleep is the note of a connection that is refused only because its location is switched off. Unlike any other
+// refusal it costs no credentials, so that nobody has to connect again.
+const NoteAsleep = "the location is not active at HighLevel (paused by its agency, or not paid for); " +
+	"once it is active there again, `starter connect resume` lets it go on"
+
 // inLog leaves out the name, which is somebody's.
 func inLog(ctx context.Context, row store.Connection) {
 	facts := []any{"location", row.Location, "state", string(row.State), "note", row.Note}
 	if row.State == store.Retired {
 		logger(ctx).Info("a location has left", facts...)
+		return
+	}
+	if row.Note == NoteAsleep {
+		logger(ctx).Warn("a location is switched off at HighLevel", facts...)
 		return
 	}
 	logger(ctx).Warn("a location must be connected again: starter connect", facts...)
@@ -207,6 +216,9 @@ func messageOf(row store.Connection) string {
 	if row.State == store.Retired {
 		return fmt.Sprintf("Tallystick: %s has left (%s).%s Its schedules, tokens and settings are deleted; its orders stay in the books.",
 			who, since, why)
+	}
+	if row.Note == NoteAsleep {
+		return fmt.Sprintf("Tallystick: %s gives no access (since %s).%s Its orders wait and nothing is lost.", who, since, why)
 	}
 	return fmt.Sprintf("Tallystick: %s must be connected again (since %s).%s "+
 		"Its orders wait and nothing is lost. Run `starter connect`, or give it a new token with `starter connect set`.", who, since, why)

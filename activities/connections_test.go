@@ -75,6 +75,16 @@ func TestTheOperatorIsToldOfWhatIsStillSo(t *testing.T) {
 	require.NoError(t, tell(refused))
 	require.NoError(t, tell(refused))
 	require.Len(t, readers.texts, 2)
+	require.Contains(t, readers.texts[1], "must be connected again")
+
+	w.connection(store.Active)
+	asleep := w.connection(store.Reconnect)
+	asleep.Note = activities.NoteAsleep
+	asleep, err = w.store.SaveConnection(t.Context(), asleep)
+	require.NoError(t, err)
+	require.NoError(t, tell(asleep))
+	require.Contains(t, readers.texts[2], "starter connect resume")
+	require.NotContains(t, readers.texts[2], "must be connected again", "its credentials are as good as they were")
 }
 
 func TestSecretsOfWhoIsNotLeavingAreKept(t *testing.T) {

@@ -297,6 +297,9 @@ func faultOfState(c store.Connection) *activities.Fault {
 }
 
 func reconnect(c store.Connection) *activities.Fault {
+	if c.Note == activities.NoteAsleep {
+		return fault(activities.Reconnect, "location %s: %s; its work waits", c.Location, c.Note)
+	}
 	return fault(activities.Reconnect, "location %s must be connected again%s; use `starter connect`, its work waits", c.Location, because(c))
 }
 

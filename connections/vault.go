@@ -383,7 +383,7 @@ func (k *keeper) lost(ctx context.Context, c store.Connection, t token, cause er
 		} else if err != nil {
 			return err //nolint:wrapcheck // it says what could not be written
 		}
-		k.vault.log.ErrorContext(ctx, "a location must be connected again", "location", k.location, "reason", c.Note)
+		k.vault.log.ErrorContext(ctx, "a location gives no access any more, its work waits", "location", k.location, "reason", c.Note)
 	}
 	c.Note = why(cause)
 	return reconnect(c)
@@ -398,6 +398,9 @@ func why(cause error) string {
 	e := transport.AsError(cause)
 	if e == nil {
 		return cause.Error()
+	}
+	if ghl.IsLocationAsleep(e) {
+		return activities.NoteAsleep
 	}
 	words := fmt.Sprintf("HighLevel refuses to renew the access with status %d", e.Status)
 	if e.Message != "" { // the transport has taken out what looks secret or personal

@@ -148,7 +148,7 @@ func TestARefusedRefreshWaitsForAPersonAndGoesOnAfterwards(t *testing.T) {
 		require.Equal(t, store.Reconnect, after.State)
 		require.Equal(t, before.Version+1, after.Version, "the state was changed once")
 		require.Contains(t, after.Note, "refresh token is invalid")
-		require.Equal(t, 1, b.log.count("a location must be connected again"))
+		require.Equal(t, 1, b.log.count("a location gives no access any more"))
 		require.Equal(t, 1, b.ghl.MaxRefreshesInFlight(shopsToken))
 		refused := b.ghl.RefusedRefreshes()
 		require.Error(t, read(t.Context(), processes[0], shop))
@@ -160,6 +160,47 @@ func TestARefusedRefreshWaitsForAPersonAndGoesOnAfterwards(t *testing.T) {
 		}
 		require.Equal(t, store.Active, b.connection(shop).State)
 	})
+}
+
+// TestALocationThatIsSwitchedOffNeedsNoNewGrant: HighLevel refuses to renew the token of a suspended location with a
+// 400, like that of a spent refresh token, but takes the same refresh token again afterwards.
+func TestALocationThatIsSwitchedOffNeedsNoNewGrant(t *testing.T) {
+	for name, install := range map[string]func(*bench){
+		"by its own pair": func(b *bench) { b.install(shop) },
+		"by its agency": func(b *bench) {
+			pair, err := b.ghl.InstallCompany(ghlbox.DefaultCompany)
+			require.NoError(t, err)
+			b.keep(store.TokenOfCompany(ghlbox.DefaultCompany), pair)
+			b.save(shop, store.Active, func(c *store.Connection) {
+				c.Access, c.Company, c.Sage = store.ByAgency, ghlbox.DefaultCompany, store.SageOfEnvironment
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, sqliteURL(t), ghlbox.OAuthOptions{TokenLife: time.Second})
+			install(b)
+			d := b.process()
+			require.NoError(t, persist(t.Context(), d, shop))
+			require.NoError(t, b.ghl.Suspend(shop))
+			eventually(t, "the end of the access token", func() bool {
+				return kindOf(read(t.Context(), d, shop)) == activities.Reconnect
+			})
+			c := b.connection(shop)
+			require.Equal(t, store.Reconnect, c.State)
+			require.Equal(t, activities.NoteAsleep, c.Note)
+			err := read(t.Context(), d, shop)
+			require.ErrorContains(t, err, "starter connect resume")
+			require.NotContains(t, err.Error(), "must be connected again")
+
+			require.NoError(t, b.ghl.Reactivate(shop))
+			operator := NewInstaller(InstallerOptions{Config: b.config, Store: b.books, Ring: b.ring, OAuth: d.OAuth()})
+			c, err = operator.Resume(t.Context(), shop, "ann", "")
+			require.NoError(t, err)
+			require.Equal(t, store.Active, c.State)
+			require.NoError(t, persist(t.Context(), d, shop))
+			require.Equal(t, store.Active, b.connection(shop).State)
+		})
+	}
 }
 
 func TestAGrantThatComesDuringARefusalWins(t *testing.T) {

@@ -46,6 +46,7 @@ var (
 	elsewhere = regexp.MustCompile(`(?i)^cannot |\blocation\b`)
 	expired   = regexp.MustCompile(`(?i)\b(jwt|token)\b.*\b(invalid|expired|malformed|revoked)|\b(invalid|expired|malformed|revoked)\b.*\b(jwt|token)\b`)
 	noScope   = regexp.MustCompile(`(?i)not authorized for this scope`)
+	asleep    = regexp.MustCompile(`(?i)\blocation is not active\b`)
 	// noRoute: "This route is not yet supported by the IAM Service" (issue 92 of the vendor's repository).
 	noRoute = regexp.MustCompile(`(?i)\broute is not (yet )?supported`)
 )
@@ -83,6 +84,14 @@ func IsTokenInvalid(err error) bool {
 func IsScopeMissing(err error) bool {
 	e := transport.AsError(err)
 	return e != nil && e.Status == http.StatusUnauthorized && noScope.MatchString(e.Message)
+}
+
+// IsLocationAsleep tells that the agency, or an unpaid subscription, has switched a location off. The tokens are none the
+// worse for it: once the location is active again the same refresh token is good (HighLevel's oauth-v3.json,
+// locationNotActive).
+func IsLocationAsleep(err error) bool {
+	e := transport.AsError(err)
+	return e != nil && e.Status == http.StatusBadRequest && asleep.MatchString(e.Message)
 }
 
 // IsWrongLocation tells that the token belongs to another location (A93).

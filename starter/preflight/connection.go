@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tallystick/tallystick/activities"
 	"github.com/tallystick/tallystick/clients/ghl"
 	"github.com/tallystick/tallystick/clients/sage"
 	"github.com/tallystick/tallystick/internal/config"
@@ -71,6 +72,8 @@ func (c Connection) state(now time.Time) []Finding {
 
 func (c Connection) reconnect() string {
 	switch {
+	case c.Note == activities.NoteAsleep:
+		return "see to it that HighLevel makes the location active again, then `starter connect resume " + c.Location + "`"
 	case c.OfEnvironment:
 		return "set GHL_PRIVATE_TOKEN to a token that is good, restart the worker, and `starter connect resume " + c.Location + "`"
 	case c.Access == store.ByPrivateToken:

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tallystick/tallystick/activities"
 	"github.com/tallystick/tallystick/clients/ghl"
 	"github.com/tallystick/tallystick/clients/sage"
 	"github.com/tallystick/tallystick/internal/config"
@@ -358,6 +359,8 @@ func TestEachStateOfAConnection(t *testing.T) {
 		gone := state == store.Leaving || state == store.Retired
 		assert.Equal(t, gone, report.find("read orders").Check == "", "%s: what is gone is not looked at", state)
 	}
+	s.Connections[0].State, s.Connections[0].Note = store.Reconnect, activities.NoteAsleep
+	assert.Contains(t, run(t, s).find("state").Mend, "starter connect resume", "its credentials are good")
 	s.Connections = nil
 	assert.Contains(t, run(t, s).find("connections").Mend, "starter connect")
 }
