@@ -263,13 +263,13 @@ const (
 // twice as much with each attempt, since steps that come back at a steady pace keep worker and server busy with nothing.
 func spread(wait time.Duration, attempt int32) time.Duration {
 	if wait >= longWait {
-		return rand.N(min(wait/10, mostSpread))
+		return rand.N(min(wait/10, mostSpread)) //nolint:gosec // chance, and no secret
 	}
 	most := wait
 	for ; attempt > 1 && most < longestBackOff; attempt-- {
 		most *= 2
 	}
-	return rand.N(min(most, longestBackOff) + 1)
+	return rand.N(min(most, longestBackOff) + 1) //nolint:gosec // as above
 }
 
 // GiveWay is the error of a step that was not begun because its location has taken its part of the worker.
