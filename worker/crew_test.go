@@ -122,7 +122,7 @@ func (l *lines) String() string {
 	return strings.Join(l.all, "")
 }
 
-// member is a worker process as it is before it calls any vendor.
+// member is a worker process before it takes any work.
 func member(t *testing.T, address, who string, log *lines) *crew {
 	t.Helper()
 	ring, err := secret.GenerateRing()
@@ -136,9 +136,14 @@ func member(t *testing.T, address, who string, log *lines) *crew {
 	t.Cleanup(c.directory.Close)
 	c.processes = worker.New(c.temporal, workflows.MainQueue, worker.Options{})
 	workflows.Register(c.processes)
+	return c
+}
+
+// begin lets the server hear of the worker.
+func begin(t *testing.T, c *crew) {
+	t.Helper()
 	require.NoError(t, c.processes.Start())
 	t.Cleanup(c.processes.Stop)
-	return c
 }
 
 // TestANewcomerWaitsUntilTheOthersHaveMadeRoom: alone it begins at once.
@@ -147,6 +152,7 @@ func TestANewcomerWaitsUntilTheOthersHaveMadeRoom(t *testing.T) {
 	server := devservertest.Start(t, devserver.StartOptions{Headless: true})
 	alone := &lines{}
 	first := member(t, server.Address, identity(), alone)
+	begin(t, first)
 	first.join(t.Context())
 	require.NotContains(t, alone.String(), "made room")
 
@@ -154,6 +160,7 @@ func TestANewcomerWaitsUntilTheOthersHaveMadeRoom(t *testing.T) {
 	defer cancel()
 	other := &lines{}
 	second := member(t, server.Address, "1@elsewhere", other)
+	begin(t, second)
 	require.Eventually(t, func() bool {
 		count, err := second.count(ctx, 0)
 		return err == nil && count == 2
@@ -168,4 +175,20 @@ func TestANewcomerWaitsUntilTheOthersHaveMadeRoom(t *testing.T) {
 	first.join(ctx)
 	require.Contains(t, waited.String(), "workers=2")
 	require.Less(t, time.Since(began), shareEvery, "asked to stop, it does not wait to the end")
+}
+
+// TestAWorkerCountsOnlyWhenItCanBeCounted: of two that begin in the same moment neither would see the other, and both
+// would take the whole of the vendors' limits.
+func TestAWorkerCountsOnlyWhenItCanBeCounted(t *testing.T) {
+	t.Setenv("TEMPORAL_CONFIG_FILE", filepath.Join(t.TempDir(), "none.toml"))
+	server := devservertest.Start(t, devserver.StartOptions{Headless: true})
+	unheard := &lines{}
+	c := member(t, server.Address, identity(), unheard)
+	other := member(t, server.Address, "1@elsewhere", &lines{})
+	begin(t, other)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	require.ErrorIs(t, c.heard(ctx), context.DeadlineExceeded, "somebody else is heard of, but not this one")
+	begin(t, c)
+	require.NoError(t, c.heard(t.Context()))
 }

@@ -23,6 +23,8 @@ const (
 	settleRounds = 2
 	// askTime bounds one question to the server.
 	askTime = 10 * time.Second
+	// hearEvery is how often a worker that begins asks whether the server has heard of it.
+	hearEvery = 50 * time.Millisecond
 )
 
 // identity is how this process is known to the others and in the Temporal UI.
@@ -49,8 +51,12 @@ func gone(who string) bool {
 	return errors.Is(process.Signal(syscall.Signal(0)), os.ErrProcessDone)
 }
 
-// join takes this worker's part of the vendors' limits, and waits until the others have left it.
+// join takes this worker's part of the vendors' limits, and waits until the others have left it. Of workers that begin in
+// the same moment all but one see another one, since each counts only after it can be seen itself.
 func (c *crew) join(ctx context.Context) {
+	if err := c.heard(ctx); err != nil && ctx.Err() == nil {
+		c.log.Debug("the server does not tell of this worker; it counts the others all the same", "error", err.Error())
+	}
 	count, err := c.count(ctx, 0)
 	if err != nil {
 		c.log.Warn("cannot tell how many workers there are: taking the vendors' limits for this one alone", "error", err.Error())
@@ -64,6 +70,25 @@ func (c *crew) join(ctx context.Context) {
 			return
 		}
 		count = c.recount(ctx, count)
+	}
+}
+
+// heard waits until the server tells others of this worker.
+func (c *crew) heard(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, askTime, errors.New("not heard of in time"))
+	defer cancel()
+	for {
+		known := false
+		_, _, err := cluster.Peers(ctx, c.temporal, workflows.MainQueue, identity(), func(who string) bool {
+			known = known || who == identity()
+			return false
+		})
+		if err != nil || known {
+			return err
+		}
+		if !wait(ctx, hearEvery) {
+			return context.Cause(ctx)
+		}
 	}
 }
 
