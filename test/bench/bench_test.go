@@ -35,15 +35,17 @@ func TestBenchmarkRuns(t *testing.T) {
 	var out, progress bytes.Buffer
 	require.NoError(t, bench(t.Context(), o, &out, &progress), "%s", &progress)
 	t.Log(out.String())
-	for _, k := range []kind{ceilingFull, knownFull, newFull, ceilingLow, knownLow} {
+	for _, k := range []kind{ceilingFull, knownFull, newFull, ceilingLow, knownLow, aloneLow, besideLow} {
 		require.Contains(t, out.String(), string(k))
 	}
-	require.Regexp(t, `c, answers 429\s+0\s`, out.String())
+	require.Regexp(t, `c, workers: 1, answers 429 per 1,000 calls\s+0\.00\s`, out.String())
+	require.Regexp(t, `c, workers: 3, share of the narrower quota\s+[01]\.\d+\s`, out.String())
+	require.Regexp(t, string(besideLow)+`(\s+[\d.]+){5}\s+[1-9]\d*\s+[1-9]\d*\s`, out.String(), "some of both locations")
 	require.Regexp(t, `billable actions, new customer\s+[1-8]\s`, out.String())
 }
 
 func TestWrongUse(t *testing.T) {
-	for _, args := range [][]string{{"-rounds", "0"}, {"-seconds", "-1"}, {"-inflight", "0"}, {"more"}, {"-unknown"}} {
+	for _, args := range [][]string{{"-rounds", "0"}, {"-seconds", "-1"}, {"-inflight", "0"}, {"-only", "all"}, {"more"}, {"-unknown"}} {
 		var out bytes.Buffer
 		_, err := parse(args, &out)
 		require.Error(t, err, "%v", args)

@@ -160,6 +160,9 @@ type ceiling struct {
 
 // startCeiling learns from a payment what there is to imitate, and starts the worker that does.
 func (b *benchmark) startCeiling(ctx context.Context) error {
+	if !b.wants(onlyRounds) {
+		return nil
+	}
 	ours := b.ours.stack
 	keys, err := os.ReadFile(filepath.Join(ours.Dir, "keys"))
 	if err != nil {
@@ -238,8 +241,8 @@ func (c *ceiling) stop() {
 	_ = c.cmd.Wait() // it has nothing to lose
 }
 
-func (c *ceiling) processes(server int) map[part]int {
-	return map[part]int{partWorker: c.cmd.Process.Pid, partServer: server}
+func (c *ceiling) processes(server int) map[part][]int {
+	return map[part][]int{partWorker: {c.cmd.Process.Pid}, partServer: {server}}
 }
 
 // next is a start with a signal, as the product's front door makes it, of a workflow that does nothing.

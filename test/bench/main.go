@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -24,15 +25,26 @@ import (
 
 // options are the command line.
 type options struct {
+	only     []string // what is measured, one of the only constants each
 	rounds   int
 	window   time.Duration // of one round at saturation
 	limited  time.Duration // of one run under the vendors' limits
 	inFlight int
 	buyers   int    // known customers under limits, where each one's first purchase takes its time
+	flooded  int    // payments that a location in trouble gets at once
 	profile  string // folder for CPU profiles, empty for none
 	temporal string // a server's binary, empty to build or find ours
 	settings settings
 }
+
+// What may be measured alone.
+const (
+	onlyRounds  = "rounds"
+	onlyLimits  = "limits"
+	onlyTrouble = "trouble"
+)
+
+func (o options) wants(name string) bool { return slices.Contains(o.only, name) }
 
 // settings are the Temporal server's: name to JSON value.
 type settings map[string]string
@@ -53,10 +65,13 @@ func parse(args []string, errOut io.Writer) (options, error) {
 	o := options{settings: settings{}}
 	var seconds, limited int
 	var quick bool
+	var only string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(errOut)
+	all := strings.Join([]string{onlyRounds, onlyLimits, onlyTrouble}, ",")
+	flags.StringVar(&only, "only", all, "what to measure")
 	flags.IntVar(&o.rounds, "rounds", 3, "rounds of the ceiling and of ours, in turn")
-	flags.IntVar(&seconds, "seconds", 15, "seconds of a round at saturation")
+	flags.IntVar(&seconds, "seconds", 15, "seconds of a round at saturation, and half of one beside a location in trouble")
 	flags.IntVar(&limited, "limited-seconds", 60, "seconds of a run under the vendors' limits; 0 leaves them out")
 	flags.IntVar(&o.inFlight, "inflight", 32, "payments on their way at once, at saturation")
 	flags.BoolVar(&quick, "quick", false, "a few seconds of everything, to see that it works; the figures mean nothing")
@@ -67,10 +82,14 @@ func parse(args []string, errOut io.Writer) (options, error) {
 		return o, err
 	}
 	o.window, o.limited, o.buyers = time.Duration(seconds)*time.Second, time.Duration(limited)*time.Second, limitedInFlight
+	o.flooded = floodFirst
 	if quick {
 		o.rounds, o.window, o.limited, o.inFlight, o.buyers = 1, time.Second, 2*time.Second, 4, 1
+		o.flooded = 10
 	}
-	if flags.NArg() > 0 || o.rounds < 1 || o.window <= 0 || o.limited < 0 || o.inFlight < 1 {
+	o.only = strings.Split(only, ",")
+	unknown := slices.ContainsFunc(o.only, func(name string) bool { return !slices.Contains(strings.Split(all, ","), name) })
+	if unknown || flags.NArg() > 0 || o.rounds < 1 || o.window <= 0 || o.limited < 0 || o.inFlight < 1 {
 		flags.Usage()
 		return o, fmt.Errorf("wrong use of bench: %s", strings.Join(args, " "))
 	}
@@ -118,7 +137,7 @@ func bench(ctx context.Context, o options, out, progress io.Writer) (err error) 
 	}
 	b := &benchmark{options: o, dir: dir, progress: progress}
 	defer b.stop(context.WithoutCancel(ctx), &err)
-	for _, step := range []func(context.Context) error{b.build, b.startOurs, b.startCeiling, b.rounds, b.underLimits} {
+	for _, step := range []func(context.Context) error{b.build, b.startOurs, b.startCeiling, b.rounds, b.underLimits, b.besideTrouble} {
 		if err := step(ctx); err != nil {
 			return err
 		}

@@ -23,11 +23,12 @@ import (
 // event is the webhook by which HighLevel tells of a paid order.
 const event = "OrderStatusUpdate"
 
-// market is the product at work, with vendors whose orders are made and followed from here.
+// market is the product at work, with a location whose orders are made and followed from here.
 type market struct {
-	stack  *stack.Stack
-	client *http.Client
-	done   arrivals
+	stack    *stack.Stack
+	location ghl.Location
+	client   *http.Client
+	done     arrivals
 
 	prices    []string
 	customers []string // known to Sage once the market is open
@@ -40,12 +41,17 @@ type marketOptions struct {
 	customers int
 }
 
-// openMarket starts the stack and has every customer buy once, so that customers and products are known.
-func openMarket(ctx context.Context, o marketOptions) (*market, error) {
+func newMarket() *market {
 	m := &market{client: &http.Client{
 		Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256},
 	}}
 	m.done.open()
+	return m
+}
+
+// openMarket starts the stack and has every customer buy once, so that customers and products are known.
+func openMarket(ctx context.Context, o marketOptions) (*market, error) {
+	m := newMarket()
 	o.stack.Sage.OnWrite = m.written
 	// No sweep may come between: it would take its share of the vendors' quotas and of the machine.
 	if o.stack.Env == nil {
@@ -56,6 +62,7 @@ func openMarket(ctx context.Context, o marketOptions) (*market, error) {
 	if m.stack, err = stack.Start(ctx, o.stack); err != nil {
 		return nil, err
 	}
+	m.location = m.stack.GHL.In(m.stack.Location())
 	m.stack.GHL.SetWebhookURL("") // webhooks are sent from here, and timed
 	m.stock()
 	for range o.customers {
@@ -73,7 +80,7 @@ const linesPerOrder = 2
 
 func (m *market) stock() {
 	for i := range 6 {
-		product := m.stack.GHL.AddProduct(ghl.Product{Name: fmt.Sprintf("Product %d", i)})
+		product := m.location.AddProduct(ghl.Product{Name: fmt.Sprintf("Product %d", i)})
 		m.prices = append(m.prices, m.stack.GHL.AddPrice(ghl.Price{
 			ProductID: product, Name: "Standard", SKU: fmt.Sprintf("SKU-%d", i), Amount: domain.NewMoney(1999+int64(i)*250, "EUR"),
 		}))
@@ -82,7 +89,7 @@ func (m *market) stock() {
 
 func (m *market) newCustomer() string {
 	n := m.serial.Add(1)
-	return m.stack.GHL.AddContact(ghl.Contact{
+	return m.location.AddContact(ghl.Contact{
 		FirstName: "Ada", LastName: "Lovelace", Email: fmt.Sprintf("buyer%d@example.com", n),
 		Phone: fmt.Sprintf("+1555%07d", n), Address1: "12 Ledger Lane", City: "Ledgerham", PostalCode: "10115", Country: "DE",
 	})
@@ -123,7 +130,7 @@ func (m *market) sale(customer string, lines int) job {
 	for i := range lines {
 		order.Lines = append(order.Lines, ghl.NewLine{PriceID: m.prices[(n+i)%len(m.prices)], Qty: int64(1 + n%3)})
 	}
-	placed, err := m.stack.GHL.PlaceOrder(order)
+	placed, err := m.location.PlaceOrder(order)
 	if err == nil {
 		_, err = m.stack.GHL.TakePayment(placed.ID, ghl.NewPayment{})
 	}
@@ -135,7 +142,7 @@ func (m *market) sale(customer string, lines int) job {
 		return job{fault: err}
 	}
 	return job{
-		id:   workflows.PaymentToOrderID(m.stack.Location(), placed.ID),
+		id:   workflows.PaymentToOrderID(m.location.ID(), placed.ID),
 		done: m.done.expect(domain.OrderExtID(placed.ID)),
 		send: func(ctx context.Context) error { return m.post(ctx, body) },
 	}
@@ -177,8 +184,12 @@ func (m *market) agrees() error {
 }
 
 // processes are those whose work is counted, by the names of the report.
-func (m *market) processes(server int) map[part]int {
-	return map[part]int{partWorker: m.stack.Workers[0].PID(), partStarter: m.stack.Starter.PID(), partServer: server}
+func (m *market) processes(server int) map[part][]int {
+	pids := map[part][]int{partStarter: {m.stack.Starter.PID()}, partServer: {server}}
+	for _, w := range m.stack.Workers {
+		pids[partWorker] = append(pids[partWorker], w.PID())
+	}
+	return pids
 }
 
 // arrivals lets somebody wait for what somebody else reports.

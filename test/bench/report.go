@@ -19,6 +19,8 @@ type results struct {
 	costs   map[kind][]cost
 	memory  map[part]stack.Usage
 	limited []limitedRun
+	beside  map[kind]round // a healthy location
+	flooded int            // payments of the location beside it that came to nothing meanwhile
 }
 
 // What is aimed at, printed beside what was reached.
@@ -29,6 +31,9 @@ const (
 	aimActions   = 8
 	aimAck       = 20 * time.Millisecond
 	aimQuota     = 0.95
+	// Several workers share the quota, in whole calls.
+	aimSharedQuota = 0.9
+	aimRefused     = 1.0 // of a thousand calls
 )
 
 func (r *results) print(out io.Writer, o options) error {
@@ -37,18 +42,25 @@ func (r *results) print(out io.Writer, o options) error {
 		_ = w.Flush()
 		fmt.Fprintf(out, "\n"+format+"\n", args...)
 	}
-	fmt.Fprintf(out, "\n%s; Temporal on files, one worker, one starter; medians of %d rounds of %s\n", machine(), o.rounds, o.window)
-	section("Throughput, %d payments in flight; CPU milliseconds per payment", o.inFlight)
-	r.throughput(w, ceilingFull, knownFull, newFull)
-	section("Latency from the webhook to the Sage order complete, and to the webhook's answer (ms)")
-	r.latency(w)
-	section("What a payment's history holds")
-	r.price(w)
-	section("Memory after the rounds (MB)")
-	r.sizes(w)
+	fmt.Fprintf(out, "\n%s; Temporal on files, one starter, and one worker but where it says otherwise; medians of %d rounds of %s\n",
+		machine(), o.rounds, o.window)
+	if len(r.rounds) > 0 {
+		section("Throughput, %d payments in flight; CPU milliseconds per payment", o.inFlight)
+		r.throughput(w, ceilingFull, knownFull, newFull)
+		section("Latency from the webhook to the Sage order complete, and to the webhook's answer (ms)")
+		r.latency(w)
+		section("What a payment's history holds")
+		r.price(w)
+		section("Memory after the rounds (MB)")
+		r.sizes(w)
+	}
 	if len(r.limited) > 0 {
-		section("Under the vendors' limits, %d in flight, %s each", limitedInFlight, o.limited)
+		section("Under the vendors' limits, %d in flight for each worker, %s each", limitedInFlight, o.limited)
 		r.underLimits(w)
+	}
+	if len(r.beside) > 0 {
+		section("A healthy location beside another one, one payment at a time (ms)")
+		r.besideTrouble(w)
 	}
 	section("Aims")
 	r.aims(w)
@@ -157,21 +169,45 @@ func (r *results) sizes(w io.Writer) {
 }
 
 func (r *results) underLimits(w io.Writer) {
-	row(w, "", "payments/s", "of GHL's quota", "of Sage's quota", "answers 429", "p50 ms", "p99 ms", "webhook's answer p50")
+	row(w, "", "payments/s", "of GHL's quota", "of Sage's quota", "calls", "answers 429", "per 1,000", "p50 ms", "p99 ms", "webhook's answer p50",
+		"other programs, cores")
 	for _, l := range r.limited {
 		ends := latencies(l.whole, toEnd)
 		share := "-"
 		if l.sagePerSecond > 0 {
 			share = fmt.Sprintf("%.3f", l.sageShare)
 		}
-		row(w, l.name, fmt.Sprintf("%.2f", l.perSecond()), fmt.Sprintf("%.3f", l.ghlShare), share, l.refused, ms(ends, .5), ms(ends, .99),
-			ms(latencies(l.whole, toAck), .5))
+		row(w, l.name, fmt.Sprintf("%.2f", l.perSecond()), fmt.Sprintf("%.3f", l.ghlShare), share, l.calls, l.refused,
+			fmt.Sprintf("%.2f", perThousand(l.refused, l.calls)), ms(ends, .5), ms(ends, .99), ms(latencies(l.whole, toAck), .5),
+			fmt.Sprintf("%.1f", l.meter.othersCores()))
+	}
+}
+
+func (r *results) besideTrouble(w io.Writer) {
+	row(w, "", "p50", "p95", "p99", "answer p50", "p95", "payments", "the other one's waiting", "other programs, cores")
+	for _, k := range []kind{aloneLow, besideLow} {
+		l := r.beside[k]
+		waiting := 0
+		if k == besideLow {
+			waiting = r.flooded
+		}
+		ends, acks := latencies(l.whole, toEnd), latencies(l.whole, toAck)
+		row(w, string(k), ms(ends, .5), ms(ends, .95), ms(ends, .99), ms(acks, .5), ms(acks, .95), len(l.whole), waiting,
+			fmt.Sprintf("%.1f", l.meter.othersCores()))
 	}
 }
 
 // aims sets what was reached beside what is aimed at.
 func (r *results) aims(w io.Writer) {
 	row(w, "", "reached", "aim")
+	if len(r.rounds) > 0 {
+		r.aimsOfRounds(w)
+	}
+	r.aimsOfLimits(w, 1, aimQuota)
+	r.aimsOfLimits(w, severalWorkers, aimSharedQuota)
+}
+
+func (r *results) aimsOfRounds(w io.Writer) {
 	row(w, "b to a, payments/s, median of the rounds' ratios", fmt.Sprintf("%.2f", r.ratio()), fmt.Sprintf("at least %.2f", aimRatio))
 	if a, b := r.cpuOf(ceilingFull, everything...), r.cpuOf(knownFull, everything...); b > 0 {
 		row(w, "a to b, CPU per payment, vendors and load too", fmt.Sprintf("%.2f", float64(a)/float64(b)), "the ratio but for the neighbours")
@@ -181,19 +217,23 @@ func (r *results) aims(w io.Writer) {
 	row(w, "b, answer to a webhook, p50 ms, one at a time", ms(latencies(r.passages(knownLow), toAck), .5), "below "+milliseconds(aimAck))
 	row(w, "b, answer to a webhook, p50 ms, at saturation", ms(latencies(r.passages(knownFull), toAck), .5), "below "+milliseconds(aimAck))
 	row(w, "billable actions, new customer", mostActions(r.costs[newFull]), fmt.Sprintf("at most %d", aimActions))
-	var share float64
-	refused := 0
-	for i, l := range r.limited {
-		tight := max(l.ghlShare, l.sageShare) // the vendor whose limit is the narrower one
-		if i == 0 || tight < share {
-			share = tight
-		}
+}
+
+// aimsOfLimits takes the runs of so many workers together: the least share of any, and the refused calls of all.
+func (r *results) aimsOfLimits(w io.Writer, workers int, quota float64) {
+	runs := slices.DeleteFunc(slices.Clone(r.limited), func(l limitedRun) bool { return l.workers != workers })
+	if len(runs) == 0 {
+		return
+	}
+	least, refused, calls := runs[0].narrower(), 0, 0
+	for _, l := range runs {
+		least = min(least, l.narrower())
 		refused += l.refused
+		calls += l.calls
 	}
-	if len(r.limited) > 0 {
-		row(w, "c, share of the narrower quota", fmt.Sprintf("%.3f", share), fmt.Sprintf("at least %.2f", aimQuota))
-		row(w, "c, answers 429", refused, "0")
-	}
+	name := fmt.Sprintf("c, workers: %d, ", workers)
+	row(w, name+"share of the narrower quota", fmt.Sprintf("%.3f", least), fmt.Sprintf("at least %.2f", quota))
+	row(w, name+"answers 429 per 1,000 calls", fmt.Sprintf("%.2f", perThousand(refused, calls)), fmt.Sprintf("at most %.0f", aimRefused))
 }
 
 // ratio compares each round of ours with the round of the ceiling just before it, when the machine was much the same.

@@ -27,14 +27,14 @@ const (
 
 // meter measures what processes use between two moments.
 type meter struct {
-	processes  map[part]int // process ids
+	processes  map[part][]int // process ids
 	start, end map[part]time.Duration
 	began      time.Time
 	took       time.Duration
 }
 
-func newMeter(processes map[part]int) *meter {
-	processes[partSandbox] = os.Getpid()
+func newMeter(processes map[part][]int) *meter {
+	processes[partSandbox] = []int{os.Getpid()}
 	return &meter{processes: processes}
 }
 
@@ -54,16 +54,18 @@ func (m *meter) finish() (err error) {
 func (m *meter) read() (map[part]time.Duration, error) {
 	spent := map[part]time.Duration{}
 	var ours time.Duration
-	for name, pid := range m.processes {
-		usage, err := stack.UsageOf(pid)
-		if errors.Is(err, stack.ErrNotMeasured) {
-			continue // the report leaves the column empty
+	for name, pids := range m.processes {
+		for _, pid := range pids {
+			usage, err := stack.UsageOf(pid)
+			if errors.Is(err, stack.ErrNotMeasured) {
+				continue // the report leaves the column empty
+			}
+			if err != nil {
+				return nil, err
+			}
+			spent[name] += usage.CPU
+			ours += usage.CPU
 		}
-		if err != nil {
-			return nil, err
-		}
-		spent[name] = usage.CPU
-		ours += usage.CPU
 	}
 	if busy, known := machineBusy(); known {
 		spent[partOthers] = busy - ours
