@@ -2,13 +2,9 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
-	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,68 +23,10 @@ import (
 	"github.com/tallystick/tallystick/workflows/schedules"
 )
 
-// operators is the incoming webhook by which operators are told.
-type operators struct {
-	*httptest.Server
-	mu    sync.Mutex
-	texts []string
-}
-
-func listen(t *testing.T) *operators {
-	t.Helper()
-	o := &operators{}
-	o.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var message struct {
-			Text string `json:"text"`
-		}
-		if err := json.NewDecoder(r.Body).Decode(&message); err != nil {
-			w.WriteHeader(http.StatusBadRequest)
-			return
-		}
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.texts = append(o.texts, message.Text)
-	}))
-	t.Cleanup(o.Close)
-	return o
-}
-
-// told are the messages that hold all of these words.
-func (o *operators) told(words ...string) (found []string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-next:
-	for _, text := range o.texts {
-		for _, word := range words {
-			if !strings.Contains(text, word) {
-				continue next
-			}
-		}
-		found = append(found, text)
-	}
-	return found
-}
-
 // click follows the link of `starter connect` as a browser would, up to the page that says how it went.
 func click(t *testing.T, s *stack.Stack) string {
 	t.Helper()
-	code, output := run(t, s, "connect", "-o", "json")
-	require.Zero(t, code, output)
-	var answer struct {
-		URL string `json:"url"`
-	}
-	require.NoError(t, json.Unmarshal([]byte(output), &answer), output)
-	jar, err := cookiejar.New(nil)
-	require.NoError(t, err)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, answer.URL, nil)
-	require.NoError(t, err)
-	response, err := (&http.Client{Jar: jar, Timeout: time.Minute}).Do(request)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, response.Body.Close()) }()
-	page, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, response.StatusCode, string(page))
-	return string(page)
+	return harness.Click(t, s, harness.Browser(t, nil))
 }
 
 // comesTo waits until the connection is in a state that everything has followed.
@@ -122,7 +60,7 @@ func sweepsOf(t *testing.T, s *stack.Stack, location string) []schedules.State {
 // TestALocationIsConnectedByClickLostAndConnectedAgain is the life of a connection: by click, through tokens that are
 // renewed every other second, to credentials that HighLevel refuses, back by another click, and out by an uninstall.
 func TestALocationIsConnectedByClickLostAndConnectedAgain(t *testing.T) {
-	told := listen(t)
+	told := harness.Listen(t)
 	s := start(t, stack.Options{
 		GHL:       ghl.Options{NoLimits: true, EnforceScopes: true, OAuth: ghl.OAuthOptions{TokenLife: 2 * time.Second}},
 		Env:       map[string]string{"GHL_LOCATION_ID": "", "GHL_PRIVATE_TOKEN": "", "NOTIFY_WEBHOOK_URL": told.URL},
@@ -148,7 +86,7 @@ func TestALocationIsConnectedByClickLostAndConnectedAgain(t *testing.T) {
 		assert.True(t, schedule.Paused, schedule.ID)
 		assert.Contains(t, schedule.Note, "connect", "the note says why")
 	}
-	require.Eventually(t, func() bool { return len(told.told(location)) > 0 }, patience, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return len(told.Told(location)) > 0 }, patience, 50*time.Millisecond)
 	for _, order := range meanwhile {
 		assert.Empty(t, booked(s, order.ID))
 		require.Eventually(t, func() bool {
@@ -163,7 +101,7 @@ func TestALocationIsConnectedByClickLostAndConnectedAgain(t *testing.T) {
 	for _, schedule := range sweepsOf(t, s, location) {
 		assert.False(t, schedule.Paused, schedule.ID)
 	}
-	assert.Len(t, told.told(location, "again"), 1, "the operator is told once: %v", told.told(location))
+	assert.Len(t, told.Told(location, "again"), 1, "the operator is told once: %v", told.Told(location))
 
 	require.NoError(t, s.GHL.Uninstall(location))
 	comesTo(t, s, location, store.Retired)

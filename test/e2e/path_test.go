@@ -1,16 +1,13 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"maps"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -34,19 +31,7 @@ func run(t *testing.T, s *stack.Stack, arguments ...string) (code int, output st
 // runWith is run with something to read.
 func runWith(t *testing.T, s *stack.Stack, input string, arguments ...string) (code int, output string) {
 	t.Helper()
-	_, starter := harness.Programs(t)
-	cmd := exec.CommandContext(t.Context(), starter, arguments...)
-	for name, value := range s.Settings() {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
-	cmd.Env = append(cmd.Env, "HOME="+t.TempDir())
-	var printed bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &printed, &printed
-	err := cmd.Run()
-	if exit := (&exec.ExitError{}); err != nil {
-		require.ErrorAs(t, err, &exit)
-	}
-	return cmd.ProcessState.ExitCode(), printed.String()
+	return harness.Command(t, s, input, arguments...)
 }
 
 // buy places an order of one article and pays it.
@@ -58,16 +43,7 @@ func buy(t *testing.T, s *stack.Stack, contact string, amount domain.Money) ghl.
 // buyIn is buy in another location.
 func buyIn(t *testing.T, s *stack.Stack, location, contact string, amount domain.Money) ghl.Order {
 	t.Helper()
-	shop := s.GHL.In(location)
-	product := shop.AddProduct(ghl.Product{Name: "Article"})
-	price := s.GHL.AddPrice(ghl.Price{ProductID: product, Name: "One", Amount: amount})
-	order, err := shop.PlaceOrder(ghl.NewOrder{
-		ContactID: contact, Currency: amount.Currency, Lines: []ghl.NewLine{{PriceID: price, Qty: 1}},
-	})
-	require.NoError(t, err)
-	_, err = s.GHL.TakePayment(order.ID, ghl.NewPayment{})
-	require.NoError(t, err)
-	return order
+	return harness.Buy(t, s, location, contact, amount)
 }
 
 func booked(s *stack.Stack, order string) []sage.Order {
@@ -279,33 +255,4 @@ func TestCheckFindsTheSandboxInOrder(t *testing.T) {
 	code, shown = run(t, lacking, "check", "-o", "json")
 	require.Contains(t, shown, "Z_PaymentStatus")
 	require.NotEqual(t, 2, code, shown)
-}
-
-// TestNothingSecretOrPersonalIsLeftBehind looks through everything the processes wrote for planted marks.
-func TestNothingSecretOrPersonalIsLeftBehind(t *testing.T) {
-	const name, mail, token = "Planted-Surname", "planted@personal.example", "pit-planted-token"
-	s := start(t, stack.Options{
-		Temporal: stack.Temporal{OnDisk: true}, GHL: ghl.Options{NoLimits: true, Token: token},
-		Env: map[string]string{"LOG_LEVEL": "debug"},
-	})
-	order := buy(t, s, s.GHL.AddContact(ghl.Contact{FirstName: "P", LastName: name, Email: mail, Phone: "+4915112345678"}), domain.NewMoney(2000, "EUR"))
-	buy(t, s, s.GHL.AddContact(ghl.Contact{FirstName: "P", LastName: name, Email: mail}), domain.NewMoney(2000, "CAD"))
-	settledEnough := func() bool { return len(booked(s, order.ID)) == 1 }
-	require.Eventually(t, settledEnough, patience, 20*time.Millisecond)
-	looked := 0
-	require.NoError(t, filepath.WalkDir(s.Dir, func(path string, entry os.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || filepath.Base(filepath.Dir(path)) == "bin" {
-			return err
-		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		looked++
-		for _, mark := range []string{name, mail, token, "4915112345678", "sandbox-secret"} {
-			require.NotContains(t, string(content), mark, path)
-		}
-		return nil
-	}))
-	require.Greater(t, looked, 5)
 }
