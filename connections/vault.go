@@ -155,8 +155,10 @@ func sealToken(ring *secret.Ring, owner string, t token) (store.Token, error) {
 	}, nil
 }
 
-func (v *vault) opened(row store.Token) (token, error) {
-	plain, err := v.ring.OpenText(row.Pair.Text, store.TokenPurpose(row.Owner))
+func (v *vault) opened(row store.Token) (token, error) { return openToken(v.ring, row) }
+
+func openToken(ring *secret.Ring, row store.Token) (token, error) {
+	plain, err := ring.OpenText(row.Pair.Text, store.TokenPurpose(row.Owner))
 	if err != nil { // a person must put the key back, and then everything goes on
 		return token{}, &activities.Fault{Kind: activities.Mapping, Err: fmt.Errorf("open the token of %s: %w", row.Owner, err)}
 	}
@@ -168,6 +170,13 @@ func (v *vault) opened(row store.Token) (token, error) {
 		access: p.Access, refresh: p.Refresh, since: row.RefreshedAt, expires: row.Expires, scopes: row.Scopes,
 		generation: row.Generation,
 	}, nil
+}
+
+// AccessToken opens the access token of a row of the store, for whoever only looks: it renews nothing, whatever became of
+// the token. It is empty for a location that gets its tokens from its agency and has had no call yet.
+func AccessToken(ring *secret.Ring, row store.Token) (string, error) {
+	t, err := openToken(ring, row)
+	return t.access, err
 }
 
 // keeper gives the access token of one location or agency. It implements ghl.Credentials.

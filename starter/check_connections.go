@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -128,26 +127,11 @@ func (l looking) stored(ctx context.Context, c *preflight.Connection) error {
 		return err
 	}
 	c.Granted, c.Expires = preflight.Granted(row.Scopes), row.Expires
-	access, err := l.access(row)
+	access, err := connections.AccessToken(l.ring, row)
 	if c.GHLFault = err; access != "" {
 		c.GHL, c.GHLFault = ghl.New(ghl.Options{
 			BaseURL: string(l.config.GHL.BaseURL), LocationID: c.Location, Credentials: ghl.StaticToken(access), ReadOnly: true,
 		})
 	}
 	return nil
-}
-
-// access opens a stored access token. It is empty where an agency's location has had no call yet.
-func (l looking) access(row store.Token) (string, error) {
-	plain, err := l.ring.OpenText(row.Pair.Text, store.TokenPurpose(row.Owner))
-	if err != nil {
-		return "", fmt.Errorf("open the stored token: %w", err)
-	}
-	var pair struct {
-		Access string `json:"access"`
-	}
-	if json.Unmarshal(plain, &pair) != nil { // its words may quote the token
-		return "", errors.New("the stored token cannot be read")
-	}
-	return pair.Access, nil
 }

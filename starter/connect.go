@@ -326,9 +326,11 @@ func (a *app) withInstaller(ctx context.Context, dryRun bool, do func(*installer
 				return err
 			}
 		}
-		return do(&installer{app: a, config: cfg, store: db, Installer: connections.NewInstaller(connections.InstallerOptions{
+		changes := connections.NewInstaller(connections.InstallerOptions{
 			Config: cfg, Store: db, Ring: cfg.Secrets.Keys.Ring, OAuth: directory.OAuth(), Log: a.quiet(cfg), Actor: actor(),
-		})})
+		})
+		defer changes.Close() // before the store: an agency's token may be under renewal, and the old one is spent
+		return do(&installer{app: a, config: cfg, store: db, Installer: changes})
 	})
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 	"github.com/tallystick/tallystick/internal/store"
 	"github.com/tallystick/tallystick/sandbox/devserver"
 	"github.com/tallystick/tallystick/sandbox/devserver/devservertest"
+	"github.com/tallystick/tallystick/sandbox/faults"
 	sandboxghl "github.com/tallystick/tallystick/sandbox/ghl"
 	sandboxsage "github.com/tallystick/tallystick/sandbox/sage"
 	"github.com/tallystick/tallystick/starter/preflight"
@@ -342,6 +344,40 @@ func TestAnAgencyChooses(t *testing.T) {
 	assert.Equal(t, preflight.Skip, verdicts["secondShop/highlevel/token"].Verdict)
 	s.stop()
 	assert.Equal(t, exitDone, <-s.code, s.errs.String())
+}
+
+// TestACommandThatIsInterruptedLosesNoToken interrupts a command while it has an agency's token renewed: HighLevel has
+// spent the old pair already, and the answer with the new one comes later.
+func TestACommandThatIsInterruptedLosesNoToken(t *testing.T) {
+	database := environment(t)
+	plan := faults.NewPlan(1, faults.None)
+	source := shopWithApp(t, sandboxghl.Options{Faults: plan})
+	t.Setenv("GHL_AUTHORIZE_URL", source.AuthorizeURL()+"?auto=company")
+	s := serve(t)
+	db := openDatabase(t, database)
+	code, page := click(t)
+	require.Equal(t, 200, code, page)
+	s.stop()
+	require.Equal(t, exitDone, <-s.code, s.errs.String())
+	owner := store.TokenOfCompany(sandboxghl.DefaultCompany)
+	row, found, err := db.Token(t.Context(), owner)
+	require.NoError(t, err)
+	require.True(t, found)
+	row.Expires = time.Now().Add(-time.Minute)
+	row, err = db.PutToken(t.Context(), row)
+	require.NoError(t, err)
+
+	plan.Next("oauth.token", faults.Fault{Kind: faults.AnswerLate, Delay: 2 * time.Second})
+	ctx, interrupt := context.WithCancel(t.Context())
+	ended := make(chan int)
+	var out, errs lockedBuffer
+	go func() { ended <- run(ctx, []string{"connect", "installed"}, &out, &errs) }()
+	require.Eventually(t, func() bool { return source.Refreshes(owner) == 1 }, time.Minute, time.Millisecond)
+	interrupt()
+	require.Equal(t, exitFailed, <-ended)
+	kept, _, err := db.Token(t.Context(), owner)
+	require.NoError(t, err)
+	assert.Equal(t, row.Generation+1, kept.Generation, "the new pair is stored: %s", errs.String())
 }
 
 func TestCheckLooksAtEachConnection(t *testing.T) {

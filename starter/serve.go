@@ -154,6 +154,7 @@ func (f *frontDoor) run(ctx context.Context, out io.Writer, registry prometheus.
 	}
 	if installer != nil {
 		options.Installs = installer
+		defer installer.Close() // before the store
 	}
 	door, err := webhook.New(options)
 	if err != nil {
