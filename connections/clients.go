@@ -97,6 +97,34 @@ func (d *Directory) Share(rank, count int) {
 	}
 }
 
+// SageRate is how many calls a second may go to the tenant of the connection that may make the most. Settings that cannot
+// be opened count for nothing: no call is made with them.
+func (d *Directory) SageRate(ctx context.Context) (float64, error) {
+	most := d.config.Sage.RequestsPerSecond
+	if d.store == nil {
+		return most, nil
+	}
+	filter := store.ConnectionFilter{State: store.Active}
+	for {
+		found, next, err := d.store.Connections(ctx, filter)
+		if err != nil {
+			return 0, err //nolint:wrapcheck // it says what could not be listed
+		}
+		for _, c := range found {
+			if c.Sage != store.SageOfItsOwn {
+				continue
+			}
+			if own, err := OpenSettings(d.ring, c.Location, c.Settings); err == nil {
+				most = max(most, own.Sage.RequestsPerSecond)
+			}
+		}
+		if next == "" {
+			return most, nil
+		}
+		filter.After = next
+	}
+}
+
 func (d *Directory) share(limiter transport.Limiter) {
 	if sharer, ok := limiter.(transport.Sharer); ok {
 		sharer.Share(d.rank, d.count)

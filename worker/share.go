@@ -125,20 +125,6 @@ func (c *crew) count(ctx context.Context, last int) (int, error) {
 	return count, nil
 }
 
-// limit keeps the steps of one location from taking all of the workers. A step calls its vendor at least once, so that
-// no location needs more steps in a second than it may make calls.
-func (c *crew) limit(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	err := cluster.LimitQueues(ctx, c.temporal, c.namespace, map[string]float64{
-		workflows.GHLQueue:  float64(c.config.GHL.RequestsPer10Seconds) / 10,
-		workflows.SageQueue: c.config.Sage.RequestsPerSecond,
-	})
-	if err != nil && ctx.Err() == nil {
-		c.log.Warn("the Temporal server takes no limits per location; a busy location may hold up others", "error", err.Error())
-	}
-}
-
 // wait tells whether the time is over, and not the work.
 func wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
