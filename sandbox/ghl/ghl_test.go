@@ -348,6 +348,26 @@ func TestTheQuotaIsPerLocationWithHeaders(t *testing.T) {
 	require.Equal(t, 2, c.server.Throttled())
 	require.Equal(t, 5, c.server.QuotaUsed())
 	require.Equal(t, 8, c.server.CallCount("ghl.orders."))
+	require.Empty(t, c.header.Get("X-RateLimit-Daily-Reset"), "it is not among the published headers")
+}
+
+func TestADayIsSpentOnDemand(t *testing.T) {
+	now := time.Now()
+	var mu sync.Mutex
+	c := start(t, ghl.Options{Now: func() time.Time { mu.Lock(); defer mu.Unlock(); return now }})
+	path := "/payments/orders?altType=location&altId=" + c.server.Location()
+	require.Equal(t, now.Add(time.Minute), c.server.SpendDay(c.server.Location(), time.Minute))
+	status, _ := c.raw(path)
+	require.Equal(t, 429, status)
+	require.Equal(t, "0", c.header.Get("X-RateLimit-Daily-Remaining"))
+	require.Equal(t, "60001", c.header.Get("X-RateLimit-Daily-Reset"))
+	mu.Lock()
+	now = now.Add(time.Minute)
+	mu.Unlock()
+	status, _ = c.raw(path)
+	require.Equal(t, 200, status)
+	require.Equal(t, "199999", c.header.Get("X-RateLimit-Daily-Remaining"))
+	require.Empty(t, c.header.Get("X-RateLimit-Daily-Reset"))
 }
 
 // door takes webhooks and checks their signatures.

@@ -24,6 +24,7 @@ type quota struct {
 	begin, day time.Time
 	used       int
 	usedToday  int
+	spentUntil time.Time // see SpendDay
 }
 
 // take counts a request, writes the published headers and tells whether it may go on. No Retry-After is documented.
@@ -36,13 +37,19 @@ func (q *quota) take(h http.Header, l Limits, now time.Time) bool {
 	if today := now.UTC().Truncate(24 * time.Hour); !today.Equal(q.day) {
 		q.day, q.usedToday = today, 0
 	}
-	ok := q.used < l.Burst && q.usedToday < l.Daily
+	left := l.Daily - q.usedToday
+	if rest := q.spentUntil.Sub(now); rest > 0 {
+		left = 0
+		h.Set("X-RateLimit-Daily-Reset", strconv.FormatInt(rest.Milliseconds()+1, 10))
+	}
+	ok := q.used < l.Burst && left > 0
 	if ok {
 		q.used++
 		q.usedToday++
+		left--
 	}
 	h.Set("X-RateLimit-Limit-Daily", strconv.Itoa(l.Daily))
-	h.Set("X-RateLimit-Daily-Remaining", strconv.Itoa(l.Daily-q.usedToday))
+	h.Set("X-RateLimit-Daily-Remaining", strconv.Itoa(left))
 	h.Set("X-RateLimit-Interval-Milliseconds", strconv.FormatInt(l.Interval.Milliseconds(), 10))
 	h.Set("X-RateLimit-Max", strconv.Itoa(l.Burst))
 	h.Set("X-RateLimit-Remaining", strconv.Itoa(l.Burst-q.used))
@@ -82,6 +89,17 @@ func (q *quotas) used(resource string) int {
 		}
 	}
 	return total
+}
+
+// SpendDay has what a location's private token may call in a day be spent, until so much later, when the day ends that
+// HighLevel counts by; it returns that moment. Meanwhile answers have X-RateLimit-Daily-Reset, which the vendor's SDK reads
+// "when reported"; otherwise they do not. NoLimits must be off.
+func (s *Server) SpendDay(locationID string, rest time.Duration) time.Time {
+	q := s.quotas.of("", locationID)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.spentUntil = s.opts.Now().Add(rest)
+	return q.spentUntil
 }
 
 // QuotaUsed tells how many requests the first location has taken today, by private token and by OAuth together.
