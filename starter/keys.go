@@ -10,14 +10,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	commonpb "go.temporal.io/api/common/v1"
-	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/client"
 
 	"github.com/tallystick/tallystick/internal/config"
 	"github.com/tallystick/tallystick/internal/secret"
 	"github.com/tallystick/tallystick/internal/store"
-	"github.com/tallystick/tallystick/workflows"
 	"github.com/tallystick/tallystick/workflows/schedules"
 )
 
@@ -350,7 +346,10 @@ func (r rotation) mayRetire(ctx context.Context, id string) error {
 	if err := r.inSchedules(ctx, temporal, id); err != nil {
 		return err
 	}
-	return r.inProcesses(ctx, temporal, until)
+	if err := r.inProcesses(ctx, temporal, until); err != nil {
+		return err
+	}
+	return r.inLaterProcesses(ctx, temporal, id, until)
 }
 
 // sealedUntil is when the last input was sealed with a key: when everything was sealed anew after another key had taken
@@ -391,82 +390,4 @@ func (r rotation) sealedUntil(ctx context.Context, id string) (time.Time, error)
 		return first, errors.New("not everything was sealed anew since another key took over; run `starter keys rotate`")
 	}
 	return first, nil
-}
-
-// inSchedules looks at the inputs of the schedules as they are sealed.
-func (r rotation) inSchedules(ctx context.Context, temporal client.Client, id string) error {
-	without, err := r.ring.Without(id)
-	if err != nil {
-		return err
-	}
-	locations, err := r.scheduled(ctx)
-	if err != nil {
-		return err
-	}
-	codec := secret.NewCodec(without)
-	for _, item := range schedules.Wanted(time.Hour, time.Hour, locations...) {
-		d, err := temporal.ScheduleClient().GetHandle(ctx, item.ID).Describe(ctx)
-		if missing(err) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("look at the schedule %s: %w", item.ID, err)
-		}
-		action, ok := d.Schedule.Action.(*client.ScheduleWorkflowAction)
-		if !ok {
-			continue
-		}
-		for _, arg := range action.Args {
-			payload, ok := arg.(*commonpb.Payload)
-			if !ok {
-				continue
-			}
-			if _, err := codec.Decode([]*commonpb.Payload{payload}); errors.Is(err, secret.ErrUnknownKey) {
-				return fmt.Errorf("the input of the schedule %s is sealed with it; run `starter keys rotate`", item.ID)
-			}
-		}
-	}
-	return nil
-}
-
-// inProcesses looks for processes that began before a moment: those that run, and those that have ended and are kept.
-func (r rotation) inProcesses(ctx context.Context, temporal client.Client, until time.Time) error {
-	target, err := r.clusterOptions(r.config).Target()
-	if err != nil {
-		return err
-	}
-	queues := fmt.Sprintf("TaskQueue IN ('%s')", strings.Join([]string{workflows.MainQueue, workflows.GHLQueue, workflows.SageQueue}, "', '"))
-	began := fmt.Sprintf("%s AND StartTime <= '%s'", queues, until.UTC().Format(time.RFC3339Nano))
-	running, err := temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
-		Namespace: target.Namespace, Query: began + " AND ExecutionStatus = 'Running'",
-	})
-	if err != nil {
-		return fmt.Errorf("count the processes that run: %w", err)
-	}
-	if n := running.GetCount(); n > 0 {
-		return fmt.Errorf("%d processes that began before %s still run; wait until they have ended", n, moment(until.UTC()))
-	}
-	// The server lists what was closed last first.
-	closed, err := temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		Namespace: target.Namespace, Query: began + " AND ExecutionStatus != 'Running'", PageSize: 100,
-	})
-	if err != nil {
-		return fmt.Errorf("list the processes that have ended: %w", err)
-	}
-	if len(closed.GetExecutions()) == 0 {
-		return nil
-	}
-	var last time.Time
-	for _, e := range closed.GetExecutions() {
-		if at := e.GetCloseTime().AsTime(); at.After(last) {
-			last = at
-		}
-	}
-	namespace, err := temporal.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: target.Namespace})
-	if err != nil {
-		return fmt.Errorf("look at the namespace %s: %w", target.Namespace, err)
-	}
-	retention := namespace.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration()
-	return fmt.Errorf("processes that began before %s are kept by Temporal until %s, when the namespace's retention of %s has passed",
-		moment(until.UTC()), moment(last.Add(retention).UTC()), retention)
 }

@@ -68,6 +68,14 @@ func (c *Codec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error
 	return out, nil
 }
 
+// PayloadKey is the id of the key that sealed a payload, empty for one that is not sealed.
+func PayloadKey(p *commonpb.Payload) string {
+	if !sealedPayload(p) {
+		return ""
+	}
+	return string(p.GetMetadata()[metadataKeyID])
+}
+
 func sealedPayload(p *commonpb.Payload) bool {
 	_, named := p.GetMetadata()[metadataKeyID]
 	return named && string(p.GetMetadata()[converter.MetadataEncoding]) == encodingEncrypted
