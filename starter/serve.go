@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -268,7 +269,29 @@ func (f *frontDoor) prepareOnce(ctx context.Context) ([]schedules.Change, error)
 		return nil, err
 	}
 	wanted := schedules.Wanted(f.config.Sync.Interval, f.config.Sync.DeepInterval, locations...)
-	return schedules.Apply(ctx, f.temporal.ScheduleClient(), wanted, schedules.ApplyOptions{})
+	changes, err := schedules.Apply(ctx, f.temporal.ScheduleClient(), wanted, schedules.ApplyOptions{})
+	if err != nil {
+		return changes, err
+	}
+	return changes, f.lookAgain(ctx, locations)
+}
+
+// lookAgain has the processes of those connections follow them once more that stopped working while schedules were made:
+// one that has left may have lost its schedules before they were made anew, and would be swept for ever.
+func (f *frontDoor) lookAgain(ctx context.Context, worked []string) error {
+	working, err := f.directory.Locations(ctx)
+	if err != nil {
+		return err
+	}
+	for _, location := range worked {
+		if slices.Contains(working, location) {
+			continue
+		}
+		if err := f.look(ctx, location); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // prepareServer makes the search attributes that a namespace lacks.

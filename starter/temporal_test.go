@@ -24,6 +24,7 @@ import (
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/tallystick/tallystick/connections"
 	"github.com/tallystick/tallystick/domain"
 	"github.com/tallystick/tallystick/internal/cluster"
 	"github.com/tallystick/tallystick/internal/config"
@@ -331,6 +332,27 @@ func TestServeKeepsTheSchedulesOfEachConnection(t *testing.T) {
 	assert.Equal(t, 404, code, "there is no app to connect with")
 	s.stop()
 	assert.Equal(t, exitDone, <-s.code, s.errs.String())
+}
+
+// TestWhoLeavesWhileSchedulesAreMadeIsFollowedAgain: the process of its connection had removed them, and ended.
+func TestWhoLeavesWhileSchedulesAreMadeIsFollowedAgain(t *testing.T) {
+	server := devservertest.Start(t, devserver.StartOptions{Headless: true})
+	db := openDatabase(t, environment(t))
+	t.Setenv("TEMPORAL_ADDRESS", server.Address)
+	succeed(t, "schedules", "apply") // and the search attributes
+	connected(t, db, store.Connection{Location: "stays"})
+	connected(t, db, store.Connection{Location: "left", State: store.Retired})
+	cfg, err := config.Load(config.Command)
+	require.NoError(t, err)
+	directory, err := connections.Open(connections.Options{Config: cfg, Store: db, Ring: cfg.Secrets.Keys.Ring})
+	require.NoError(t, err)
+	t.Cleanup(directory.Close)
+	f := &frontDoor{config: cfg, temporal: connect(t), store: db, directory: directory}
+	require.NoError(t, f.lookAgain(t.Context(), []string{"stays", "left"}))
+	_, err = f.temporal.DescribeWorkflowExecution(t.Context(), workflows.ConnectionUpkeepID("left"), "")
+	require.NoError(t, err)
+	_, err = f.temporal.DescribeWorkflowExecution(t.Context(), workflows.ConnectionUpkeepID("stays"), "")
+	assert.True(t, missing(err), "it works, and nothing is to be followed")
 }
 
 func TestServeRefusesARingThatDoesNotOpenTheStore(t *testing.T) {
