@@ -74,7 +74,10 @@ const (
 const (
 	noteNoSage = "which Sage tenant its orders go to is not decided: starter connect set, with --env-file or --sage environment"
 	noteChoose = "installed by its agency and not chosen yet: starter connect choose"
-	noteClaim  = "it is being looked whether the environment's Sage tenant is free"
+	noteClaim  = "it is being looked whether the environment's Sage tenant is free; if this stays so, starter connect resume"
+	// The front door need not have the keys of the tenant that the workers have, and then cannot give it to anyone.
+	noteNoKeys = "which Sage tenant its orders go to is not decided, and the process that connected it has no SAGE_PUBLIC_KEY and " +
+		"SAGE_PRIVATE_KEY to go by: starter connect set, with --env-file, or with --sage environment if the workers have them"
 )
 
 // Connected is what a code has brought.
@@ -167,6 +170,8 @@ func (i *Installer) start(c *store.Connection, mayClaim bool) {
 		c.State, c.Note = store.Active, ""
 	case mayClaim && HasSage(config.Settings{Sage: i.Config.Sage}):
 		c.State, c.Note, c.Sage = store.Pending, noteClaim, store.SageOfEnvironment
+	case mayClaim:
+		c.State, c.Note, c.Sage = store.Pending, noteNoKeys, store.SageUndecided
 	default:
 		c.State, c.Note, c.Sage = store.Pending, noteNoSage, store.SageUndecided
 	}

@@ -188,6 +188,16 @@ func TestALocationIsConnectedByItsCode(t *testing.T) {
 	assert.NotContains(t, s.log.String(), live.Access)
 }
 
+func TestAFrontDoorWithoutSagesKeysSaysSo(t *testing.T) {
+	s := newSite(t, withoutSage)
+	c := s.connect(bakery).Connections[0]
+	assert.Equal(t, store.Pending, c.State)
+	assert.Contains(t, c.Note, "SAGE_PUBLIC_KEY", "the operator has set it, for the workers")
+	c, err := s.Set(t.Context(), bakery, nil, store.SageOfEnvironment)
+	require.NoError(t, err)
+	assert.Equal(t, store.Active, c.State)
+}
+
 func TestWithoutATenantAConnectionIsPending(t *testing.T) {
 	s := newSite(t, withoutSage)
 	c := s.connect(bakery).Connections[0]
