@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,10 +101,14 @@ func printReport(w io.Writer, report preflight.Report) {
 			row(w, "", "", "", "-> "+f.Mend)
 		}
 	}
-	if report.OK {
-		row(w, "\nEverything that orders need is there.")
-	} else {
+	warned := slices.ContainsFunc(report.Findings, func(f preflight.Finding) bool { return f.Verdict == preflight.Warn })
+	switch {
+	case !report.OK:
 		row(w, "\nWhat is marked FAIL must be mended.")
+	case warned:
+		row(w, "\nNothing must be mended; what is marked WARN may be meant so, or not.")
+	default:
+		row(w, "\nEverything that orders need is there.")
 	}
 }
 

@@ -25,8 +25,9 @@ func connectCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "connect", Short: "Print the link by which a HighLevel location is connected", Args: cobra.NoArgs,
 		Long: "Print the link by which a HighLevel location, or an agency, is connected. Open it in a browser; it is good for 15\n" +
-			"minutes, and whoever has it may connect. `starter serve` must run. Without an app of HighLevel's marketplace\n" +
-			"(GHL_CLIENT_ID) locations are connected by a private token: `starter connect add`, or GHL_PRIVATE_TOKEN.",
+			"minutes, and whoever has it may connect. `starter serve` must run. For an agency the app must ask for oauth.readonly\n" +
+			"and oauth.write as well: tick them in the app, and name all its scopes in GHL_SCOPES. Without an app of HighLevel's\n" +
+			"marketplace (GHL_CLIENT_ID) locations are connected by a private token: `starter connect add`, or GHL_PRIVATE_TOKEN.",
 		RunE: func(*cobra.Command, []string) error {
 			if err := out.check(); err != nil {
 				return err

@@ -72,8 +72,9 @@ func (h *Handler) redeem(w http.ResponseWriter, r *http.Request, code string) {
 	case errors.Is(err, connections.ErrNoList):
 		h.failed(r, "list of locations", err)
 		page{Title: "The agency is connected, its locations are not", Mood: "wait",
-			Text:     []string{"Its list of locations cannot be had from HighLevel now. Later, or if the scope oauth.readonly is missing after granting it:"},
-			Commands: []command{{"List the locations with the app, then choose:", "starter connect installed --company " + done.Company}},
+			Text: []string{"Its list of locations cannot be had from HighLevel now. An agency's installation needs the scopes oauth.readonly " +
+				"and oauth.write: if the app does not ask for them, tick them in the app, name them in GHL_SCOPES with all others, and start again."},
+			Commands: []command{{"If it does, list the locations with the app later, then choose:", "starter connect installed --company " + done.Company}},
 		}.write(w, http.StatusOK)
 	case err != nil:
 		status, p := explain(err)
