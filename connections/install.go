@@ -422,7 +422,7 @@ func (i *Installer) Installed(ctx context.Context, e Event) error {
 	if _, held, err := i.Store.Token(ctx, store.TokenOfCompany(e.Company)); err != nil || !held {
 		return err
 	}
-	did := act{byWebhook, "install"}
+	did, at := act{byWebhook, "install"}, e.At.Truncate(time.Microsecond) // as the store keeps times
 	switch {
 	case !found:
 		_, err = i.offer(ctx, did, e.Company, ghl.InstalledLocation{ID: e.Location})
@@ -430,6 +430,16 @@ func (i *Installer) Installed(ctx context.Context, e Event) error {
 		(c.State == store.Retired || c.State == store.Leaving) && e.At.After(c.StateAt):
 		// Only a tenant that it had before: which one a location gets that just appears is for people to say.
 		_, err = i.take(ctx, did, e.Company, e.Location, c.Name, c.Sage == store.SageOfEnvironment)
+	case c.Access == store.ByAgency && at.After(c.ConnectedAt):
+		// The app was installed anew while all seemed well, so an UNINSTALL is still on its way: HighLevel delivers again
+		// what was not taken in at once. It must find that it is from before.
+		_, err = i.change(ctx, e.Location, did, func(c *store.Connection) error {
+			if c.Access != store.ByAgency || c.State == store.Leaving || c.State == store.Retired || !at.After(c.ConnectedAt) {
+				return errAsItIs
+			}
+			c.ConnectedAt = at
+			return nil
+		})
 	}
 	return err
 }

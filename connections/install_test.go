@@ -533,6 +533,27 @@ func TestInstalled(t *testing.T) {
 	assert.ErrorIs(t, s.Installed(t.Context(), s.event("a/b", guild)), ErrMismatch)
 }
 
+// TestAnUninstallThatComesAfterTheNextInstallChangesNothing: HighLevel delivers an event again that was not taken in at
+// once, and meanwhile others come.
+func TestAnUninstallThatComesAfterTheNextInstallChangesNothing(t *testing.T) {
+	s := newSite(t)
+	s.connect("company", "company", guild)
+	_, err := s.Choose(t.Context(), guild, []string{bakery})
+	require.NoError(t, err)
+	uninstall, install := s.event(bakery, guild), s.event(bakery, guild)
+	uninstall.At, install.At = uninstall.At.Add(time.Second), install.At.Add(2*time.Second)
+	require.NoError(t, s.Installed(t.Context(), install))
+	version := s.row(bakery).Version
+	require.NoError(t, s.Installed(t.Context(), install))
+	assert.Equal(t, version, s.row(bakery).Version, "once is enough")
+	require.NoError(t, s.Uninstalled(t.Context(), uninstall))
+	assert.Equal(t, store.Active, s.row(bakery).State)
+
+	uninstall.At = install.At.Add(time.Second)
+	require.NoError(t, s.Uninstalled(t.Context(), uninstall))
+	assert.Equal(t, store.Leaving, s.row(bakery).State)
+}
+
 // TestChangesAtOnceAreAllMade lets many change one connection: each change is made on what the others wrote.
 func TestChangesAtOnceAreAllMade(t *testing.T) {
 	s := newSite(t)
