@@ -33,6 +33,7 @@ const (
 	// limitedInFlight payments are on their way for each worker.
 	limitedInFlight = 8
 	severalWorkers  = 3
+	longestWarmUp   = 10 * time.Second
 )
 
 // limitedRun is what came of a run under limits.
@@ -103,7 +104,7 @@ func (b *benchmark) underLimit(ctx context.Context, l limits) (run limitedRun, e
 func (b *benchmark) strain(ctx context.Context, m *market, run *limitedRun) (err error) {
 	run.meter = newMeter(m.processes(b.ours.stack.Server.PID()))
 	var ghlCalls, sageCalls int
-	load := load{inFlight: limitedInFlight * run.workers, warmUp: b.limited / 4, window: b.limited, next: m.known,
+	load := load{inFlight: limitedInFlight * run.workers, warmUp: min(b.limited/4, longestWarmUp), window: b.limited, next: m.known,
 		began: func() error {
 			m.stack.GHL.ResetCalls()
 			m.stack.Sage.ResetCalls()

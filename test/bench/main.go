@@ -3,6 +3,9 @@
 // workflow that does nothing on the same server, which is the ceiling. It prints and judges nothing: run it on a quiet
 // machine, with `make bench`.
 //
+// It also measures how much of the vendors' published limits one worker and several workers use, and how long a location's
+// payments take beside a location that is broken and flooded. Each of the three can be measured alone, see -only.
+//
 // Rounds of the ceiling and of ours take turns, and medians over the rounds are shown, since a machine is never at rest.
 // It needs nothing but Go; what it writes lies in a temporary folder and goes with it.
 package main
@@ -72,7 +75,7 @@ func parse(args []string, errOut io.Writer) (options, error) {
 	flags.StringVar(&only, "only", all, "what to measure")
 	flags.IntVar(&o.rounds, "rounds", 3, "rounds of the ceiling and of ours, in turn")
 	flags.IntVar(&seconds, "seconds", 15, "seconds of a round at saturation, and half of one beside a location in trouble")
-	flags.IntVar(&limited, "limited-seconds", 60, "seconds of a run under the vendors' limits; 0 leaves them out")
+	flags.IntVar(&limited, "limited-seconds", 40, "seconds of a run under the vendors' limits; 0 leaves them out")
 	flags.IntVar(&o.inFlight, "inflight", 32, "payments on their way at once, at saturation")
 	flags.BoolVar(&quick, "quick", false, "a few seconds of everything, to see that it works; the figures mean nothing")
 	flags.StringVar(&o.temporal, "temporald", "", "a Temporal server's program to use instead of building ours")

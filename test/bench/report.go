@@ -184,7 +184,7 @@ func (r *results) underLimits(w io.Writer) {
 }
 
 func (r *results) besideTrouble(w io.Writer) {
-	row(w, "", "p50", "p95", "p99", "answer p50", "p95", "payments", "the other one's waiting", "other programs, cores")
+	row(w, "", "p50", "p95", "p99", "answer p50", "p95", "payments", "the other one's waiting", "ours, cores", "other programs, cores")
 	for _, k := range []kind{aloneLow, besideLow} {
 		l := r.beside[k]
 		waiting := 0
@@ -193,7 +193,7 @@ func (r *results) besideTrouble(w io.Writer) {
 		}
 		ends, acks := latencies(l.whole, toEnd), latencies(l.whole, toAck)
 		row(w, string(k), ms(ends, .5), ms(ends, .95), ms(ends, .99), ms(acks, .5), ms(acks, .95), len(l.whole), waiting,
-			fmt.Sprintf("%.1f", l.meter.othersCores()))
+			fmt.Sprintf("%.1f", l.meter.busyCores()), fmt.Sprintf("%.1f", l.meter.othersCores()))
 	}
 }
 

@@ -79,6 +79,16 @@ func (m *meter) used(name part) (time.Duration, bool) {
 	return end - m.start[name], known
 }
 
+// busyCores is how many cores worker, starter and server kept busy.
+func (m *meter) busyCores() float64 {
+	var sum time.Duration
+	for _, name := range []part{partWorker, partStarter, partServer} {
+		used, _ := m.used(name)
+		sum += used
+	}
+	return sum.Seconds() / m.took.Seconds()
+}
+
 // othersCores is how many cores other programs kept busy.
 func (m *meter) othersCores() float64 {
 	used, _ := m.used(partOthers)
