@@ -473,13 +473,7 @@ func (i *Installer) Uninstalled(ctx context.Context, e Event) error {
 	if e.Company == "" {
 		return nil
 	}
-	var leaving []string
-	err := i.each(ctx, store.ConnectionFilter{Company: e.Company}, func(c store.Connection) error {
-		if c.Access == store.ByAgency && c.State != store.Retired {
-			leaving = append(leaving, c.Location)
-		}
-		return nil
-	})
+	leaving, err := i.through(ctx, e.Company)
 	if err != nil {
 		return err
 	}
@@ -489,6 +483,18 @@ func (i *Installer) Uninstalled(ctx context.Context, e Event) error {
 		}
 	}
 	return i.forgetAgency(ctx, e)
+}
+
+// through lists the locations that are reached through an agency.
+func (i *Installer) through(ctx context.Context, company string) ([]string, error) {
+	var locations []string
+	err := i.each(ctx, store.ConnectionFilter{Company: company}, func(c store.Connection) error {
+		if c.Access == store.ByAgency && c.State != store.Retired {
+			locations = append(locations, c.Location)
+		}
+		return nil
+	})
+	return locations, err
 }
 
 // forgetAgency deletes the token of an agency. No schedule works with it, only with the tokens of its locations, which

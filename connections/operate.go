@@ -291,3 +291,33 @@ func (i *Installer) Remove(ctx context.Context, location, actor, note string) (s
 		return nil
 	})
 }
+
+// RemoveAgency ends every connection that is reached through an agency, as Remove does, and then deletes the agency's
+// grant. It returns the connections. Locations that have a grant or a token of their own stay. An agency of which nothing
+// is kept is ErrUnknown.
+func (i *Installer) RemoveAgency(ctx context.Context, company, actor, note string) ([]store.Connection, error) {
+	owner := store.TokenOfCompany(company)
+	_, held, err := i.Store.Token(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	locations, err := i.through(ctx, company)
+	if err != nil {
+		return nil, err
+	}
+	if !held && len(locations) == 0 {
+		return nil, fmt.Errorf("agency %s: %w", company, ErrUnknown)
+	}
+	removed := make([]store.Connection, 0, len(locations))
+	for _, location := range locations {
+		c, err := i.Remove(ctx, location, actor, cmp.Or(note, "its agency was removed by the operator"))
+		if err != nil {
+			return removed, err
+		}
+		removed = append(removed, c)
+	}
+	if err := i.Store.DeleteToken(ctx, owner); err != nil {
+		return removed, err
+	}
+	return removed, i.audit(ctx, act{cmp.Or(actor, i.Actor), "remove"}, "", owner, "its grant is deleted")
+}

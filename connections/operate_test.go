@@ -134,6 +134,28 @@ func TestStatesMoveOnlyAsTheyMay(t *testing.T) {
 	}
 }
 
+func TestAnAgencyIsRemoved(t *testing.T) {
+	s := newSite(t)
+	_, err := s.RemoveAgency(t.Context(), guild, "ann", "")
+	require.ErrorIs(t, err, ErrUnknown)
+	s.connect("company", "company", guild)
+	_, err = s.Choose(t.Context(), guild, []string{bakery})
+	require.NoError(t, err)
+	s.connect(attic)
+	removed, err := s.RemoveAgency(t.Context(), guild, "ann", "")
+	require.NoError(t, err)
+	assert.Len(t, removed, 2, "one that works, and one that was only offered")
+	for _, location := range []string{bakery, harbour} {
+		assert.Equal(t, store.Leaving, s.row(location).State)
+	}
+	assert.Empty(t, s.token(store.TokenOfCompany(guild)))
+	assert.Equal(t, store.Pending, s.row(attic).State, "it is another's, and has a pair of its own")
+	assert.NotEmpty(t, s.token(store.TokenOfLocation(attic)))
+	again, err := s.RemoveAgency(t.Context(), guild, "ann", "")
+	require.NoError(t, err, "as after a crash")
+	assert.Len(t, again, 2)
+}
+
 func TestTheEnvironmentsLocationComesBack(t *testing.T) {
 	s := newSite(t, func(o *InstallerOptions) { o.Config.GHL.LocationID, o.Config.GHL.PrivateToken = bakery, "pit" })
 	s.force(bakery, store.Retired, func(c *store.Connection) { c.Access, c.Sage = store.ByPrivateToken, store.SageOfEnvironment })

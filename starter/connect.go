@@ -36,7 +36,7 @@ func connectCommand(a *app) *cobra.Command {
 		},
 	}
 	out.add(c)
-	c.AddCommand(connectList(a), connectShow(a), connectAdd(a), connectSet(a), connectInstalled(a), connectChoose(a),
+	c.AddCommand(connectList(a), connectShow(a), connectAdd(a), connectSet(a), connectInstalled(a), connectChoose(a), connectRemoveAgency(a),
 		connectChange(a, change{verb: "pause", done: "paused", short: "Stop the work for a location; its orders wait",
 			to: []store.ConnectionState{store.Paused}, do: (*connections.Installer).Pause}),
 		connectChange(a, change{verb: "resume", done: "resumed", short: "Let a location go on that was paused, or that waits for a person",

@@ -257,3 +257,47 @@ func connectChoose(a *app) *cobra.Command {
 	dryRunFlag(c, &dryRun)
 	return c
 }
+
+func connectRemoveAgency(a *app) *cobra.Command {
+	var note string
+	var yes, dryRun bool
+	c := &cobra.Command{
+		Use: "remove-agency <agency>", Short: "End the connections that are reached through an agency, and delete its grant", Args: cobra.ExactArgs(1),
+		Long: "End the connections that are reached through an agency, as `starter connect remove` does, and delete the agency's grant.\n" +
+			"Locations that were connected by themselves stay. An agency that uninstalls the app is removed without this.",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkIDs(args...); err != nil {
+				return err
+			}
+			if !yes && !dryRun {
+				return wrongUse("this deletes the grant of agency %s with the tokens and settings of its locations; say --yes if that is meant, or --dry-run", args[0])
+			}
+			return a.withInstaller(c.Context(), dryRun, func(i *installer) error {
+				if dryRun {
+					return i.wouldRemoveAgency(c.Context(), args[0])
+				}
+				removed, err := i.RemoveAgency(c.Context(), args[0], actor(), note)
+				i.follow(c.Context(), removed...)
+				return err
+			})
+		},
+	}
+	c.Flags().StringVar(&note, "note", "", "why, to be shown wherever the state is")
+	c.Flags().BoolVar(&yes, "yes", false, "it is meant")
+	dryRunFlag(c, &dryRun)
+	return c
+}
+
+func (i *installer) wouldRemoveAgency(ctx context.Context, company string) error {
+	list, err := listConnections(ctx, i.store, store.ConnectionFilter{Company: company})
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
+		if c.Access == store.ByAgency && present(c) {
+			_, _ = fmt.Fprintf(i.app.out, "%s  is %s, would be leaving\n", c.Location, c.State)
+		}
+	}
+	_, _ = fmt.Fprintf(i.app.out, "the grant of agency %s would be deleted\n", company)
+	return nil
+}

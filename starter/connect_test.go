@@ -342,6 +342,17 @@ func TestAnAgencyChooses(t *testing.T) {
 	verdicts, _ := checked(t, "--location", "secondShop")
 	assert.Equal(t, preflight.Warn, verdicts["secondShop/connection/token"].Verdict, "none was needed yet")
 	assert.Equal(t, preflight.Skip, verdicts["secondShop/highlevel/token"].Verdict)
+
+	agency := sandboxghl.DefaultCompany
+	code, _, errOut = starter(t, "connect", "remove-agency", agency)
+	assert.Equal(t, exitWrong, code, errOut)
+	assert.Contains(t, succeed(t, "connect", "remove-agency", agency, "--dry-run"), "secondShop  is active, would be leaving")
+	assert.Equal(t, store.Active, connectionOf(t, db, "secondShop").State)
+	succeed(t, "connect", "remove-agency", agency, "--yes")
+	assert.Equal(t, store.Leaving, connectionOf(t, db, "secondShop").State)
+	_, held, err := db.Token(t.Context(), store.TokenOfCompany(agency))
+	require.NoError(t, err)
+	assert.False(t, held)
 	s.stop()
 	assert.Equal(t, exitDone, <-s.code, s.errs.String())
 }
