@@ -18,7 +18,7 @@ import (
 // sleep in Temporal until then. Nothing asks HighLevel meanwhile, a worker that dies does not shorten the sleep, and when
 // the day is over everything goes on by itself.
 func TestASpentDayIsSleptThrough(t *testing.T) {
-	const rest = 30 * time.Second
+	const rest = 45 * time.Second
 	s := start(t, stack.Options{Env: map[string]string{"SYNC_INTERVAL": "1h"}})
 	customer := s.GHL.AddContact(ghl.Contact{FirstName: "Ada"})
 	eventuallyBooked(t, s, s.Sage, buy(t, s, customer, domain.NewMoney(4200, "USD")))
