@@ -115,7 +115,7 @@ type crew struct {
 }
 
 func (c *crew) build(giveUp func(error)) error {
-	people, err := notify.New(c.config.Watching.NotifyWebhookURL.Reveal())
+	people, err := notify.New(c.config.Watching.NotifyWebhookURL.Reveal(), transport.NewPool())
 	if err != nil {
 		return fmt.Errorf("NOTIFY_WEBHOOK_URL: %w", err)
 	}

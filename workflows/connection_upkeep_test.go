@@ -90,7 +90,7 @@ func newUpkeep(t *testing.T) *upkeep {
 		w.WriteHeader(status)
 	}))
 	t.Cleanup(people.Close)
-	u.notify, err = notify.New(people.URL + "/services/secret")
+	u.notify, err = notify.New(people.URL+"/services/secret", http.DefaultTransport)
 	require.NoError(t, err)
 	return u
 }

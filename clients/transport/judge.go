@@ -84,7 +84,7 @@ func (c *Client) refusal(r *request, got wire) *Error {
 	words := c.config.Classify(got.status, got.header, got.body.Bytes())
 	e := c.fail(r, nil)
 	e.Status = got.status
-	e.Code, e.Message, e.TraceID = scrubWord(words.Code), Scrub(words.Message), scrubWord(words.TraceID)
+	e.Code, e.Message, e.TraceID = scrubWord(words.Code), Scrub(withoutEcho(words.Message, r)), scrubWord(words.TraceID)
 	e.RetryAfter = words.RetryAfter
 	if e.RetryAfter <= 0 {
 		e.RetryAfter = ParseRetryAfter(got.header, time.Now())

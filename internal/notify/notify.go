@@ -8,7 +8,6 @@ package notify
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,8 +37,9 @@ type Webhook struct {
 }
 
 // New makes the way to the webhook of an address, an absolute http or https URL. An empty address gives a Webhook that
-// is not enabled.
-func New(address string) (*Webhook, error) {
+// is not enabled. way does the round trips and decides which addresses may be dialled and how they are encrypted: the
+// programs give the clients' own, transport.NewPool.
+func New(address string, way http.RoundTripper) (*Webhook, error) {
 	if address == "" {
 		return &Webhook{}, nil
 	}
@@ -47,14 +47,8 @@ func New(address string) (*Webhook, error) {
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
 		return nil, errors.New("the address of the webhook is no http or https URL: copy it whole from the service that has it")
 	}
-	base, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		base = &http.Transport{Proxy: http.ProxyFromEnvironment}
-	}
-	transport := base.Clone()
-	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	return &Webhook{address: address, http: &http.Client{
-		Transport: transport, Timeout: timeout,
+		Transport: way, Timeout: timeout,
 		// A redirect would carry the message, and with it the path that is the secret, to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil

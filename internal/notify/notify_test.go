@@ -23,7 +23,7 @@ func webhook(t *testing.T, handler http.HandlerFunc) (*Webhook, *httptest.Server
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	w, err := New(server.URL + path)
+	w, err := New(server.URL+path, http.DefaultTransport)
 	require.NoError(t, err)
 	return w, server
 }
@@ -65,12 +65,12 @@ func TestPostSaysItOnceAsPlainText(t *testing.T) {
 }
 
 func TestNoWebhookAndNoURL(t *testing.T) {
-	w, err := New("")
+	w, err := New("", http.DefaultTransport)
 	require.NoError(t, err)
 	require.False(t, w.Enabled())
 	require.False(t, (*Webhook)(nil).Enabled())
 	for _, address := range []string{"hooks.example/secret", "ftp://hooks.example/secret", "https:///secret", "://secret\x7f"} {
-		_, err := New(address)
+		_, err := New(address, http.DefaultTransport)
 		require.ErrorContains(t, err, "URL")
 		require.NotContains(t, err.Error(), "secret")
 	}
@@ -131,7 +131,7 @@ func TestAnUnknownCertificateIsRefused(t *testing.T) {
 	var reached atomic.Bool
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Store(true) }))
 	t.Cleanup(server.Close)
-	w, err := New(server.URL + path)
+	w, err := New(server.URL+path, http.DefaultTransport)
 	require.NoError(t, err)
 	require.ErrorContains(t, fails(t.Context(), t, w), "certificate")
 	require.False(t, reached.Load())

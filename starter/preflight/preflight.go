@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tallystick/tallystick/clients/transport"
 	"github.com/tallystick/tallystick/internal/config"
 )
 
@@ -128,8 +129,10 @@ func (s Subject) temporal(ctx context.Context) []Finding {
 // askTime bounds a call that needs no client of a vendor.
 const askTime = 10 * time.Second
 
-// asker makes such calls. It follows no redirect: what stands elsewhere is not what is asked about.
+// asker makes such calls. It follows no redirect: what stands elsewhere is not what is asked about. What the vendors'
+// clients do not dial, it does not dial either.
 var asker = &http.Client{
+	Transport:     transport.NewPool(),
 	Timeout:       askTime,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/tallystick/tallystick/activities"
 	"github.com/tallystick/tallystick/clients/ghl"
 	"github.com/tallystick/tallystick/clients/sage"
+	"github.com/tallystick/tallystick/clients/transport"
 	"github.com/tallystick/tallystick/internal/config"
 	"github.com/tallystick/tallystick/internal/secret"
 	"github.com/tallystick/tallystick/internal/store"
@@ -467,4 +468,14 @@ func TestWhatIsUnusualIsSaid(t *testing.T) {
 	assert.Equal(t, Warn, report.find("webhook signatures").Verdict)
 	assert.Equal(t, Warn, report.find("NOTIFY_WEBHOOK_URL").Verdict)
 	assert.Contains(t, report.find("READ_ONLY").Mend, "starter planned")
+}
+
+func TestAddressesInsideACloudAreNotAsked(t *testing.T) {
+	for _, base := range []string{"http://169.254.169.254", "http://[fd00:ec2::254]", "http://0.0.0.0:1"} {
+		_, _, err := ask(t.Context(), http.MethodGet, base+"/healthz", "")
+		require.ErrorIs(t, err, transport.ErrAddress)
+		f := clock(t.Context(), "vendor", base)
+		assert.Equal(t, Skip, f.Verdict)
+		assert.Contains(t, f.Found, "not allowed")
+	}
 }

@@ -1,9 +1,11 @@
 package webhook
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tallystick/tallystick/connections"
@@ -49,7 +51,41 @@ func parseBody(raw []byte) (body, error) {
 		// The decoder's own words may quote the body.
 		return body{}, errors.New("the body is not a JSON object")
 	}
+	if namedTwice(raw) {
+		return body{}, errors.New("the body says twice which object, location or app it is about")
+	}
 	return *b, nil
+}
+
+// telling are the fields by which an event is acted upon, in small letters.
+var telling = map[string]bool{
+	"type": true, "locationid": true, "altid": true, "alttype": true, "_id": true, "id": true, "appid": true, "companyid": true,
+}
+
+// namedTwice tells whether one of the telling fields stands twice at the top of an object, in whatever case, as the
+// decoder takes names in any. The decoder takes the last, another reader the first: which was meant cannot be known then.
+func namedTwice(raw []byte) bool {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	if _, err := decoder.Token(); err != nil {
+		return false
+	}
+	seen := map[string]bool{}
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			return false
+		}
+		plain := strings.ToLower(fmt.Sprint(name))
+		if seen[plain] {
+			return true
+		}
+		seen[plain] = telling[plain]
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			return false
+		}
+	}
+	return false
 }
 
 // object is the id of the order or invoice.

@@ -77,8 +77,8 @@ var clientsAllowed = map[string]string{
 	"clients/transport/pool.go NewPool":           "it is the guard",
 	"clients/transport/client.go Client.newResty": "over NewPool, unless a test gives another",
 	"clients/ghl/oauth.go OAuth.redeem":           "over a transport.Client",
-	"internal/notify/notify.go New":               "the address of the notification webhook is the operator's, and gets no credentials of ours",
-	"starter/preflight/preflight.go asker":        "asks the configured addresses for their clock and our own front door, and carries no credentials",
+	"internal/notify/notify.go New":               "over the round tripper that it is given, which is NewPool",
+	"starter/preflight/preflight.go asker":        "over NewPool",
 	"deploy/healthcheck/main.go probe":            "asks this machine",
 }
 

@@ -169,14 +169,14 @@ func TestNothingSecretOrPersonalIsLeftBehind(t *testing.T) {
 
 	// The vendors echo what they were sent, and more, while they refuse it.
 	buyer := planted(t, &m)
-	echo := func(status int) faults.Fault {
+	echo := func(status int, more ...string) faults.Fault {
 		body, err := json.Marshal(map[string]any{"statusCode": status, "error": "refused", "message": fmt.Sprintf(
-			"cannot take this for %s, phone %s, Authorization: Bearer %s", buyer.Email, buyer.Phone, privateToken)})
+			"cannot take %q for %s, phone %s, Authorization: Bearer %s", more, buyer.Email, buyer.Phone, privateToken)})
 		require.NoError(t, err)
 		return faults.Fault{Kind: faults.Status, Status: status, Body: string(body)}
 	}
 	plan.Next("ghl.contacts.get", echo(503))
-	plan.Next("sage.accounts.create", echo(500))
+	plan.Next("sage.accounts.create", echo(500, buyer.CompanyName)) // as it was sent
 	plan.Next("sage.salesorders.create", echo(503))
 	contact, other := s.GHL.AddContact(buyer), s.GHL.In(second).AddContact(buyer)
 	orders := []ghl.Order{

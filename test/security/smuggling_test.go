@@ -268,7 +268,7 @@ func TestAWebhookSpeaksForTheLocationThatItNames(t *testing.T) {
 		"none in either":         {"", body(`"status":"x"`), 400, nil},
 		"a stranger":             {"", body(`"locationId":"` + stranger + `"`), 404, nil},
 		"a stranger, then ours":  {"", body(`"locationId":"` + stranger + `","altId":"` + bakery + `"`), 400, nil},
-		"ours, then a stranger":  {"", body(`"locationId":"` + bakery + `","locationId":"` + stranger + `"`), 404, nil},
+		"ours, then a stranger":  {"", body(`"locationId":"` + bakery + `","locationId":"` + stranger + `"`), 400, nil},
 		"in a folder":            {"", body(`"data":{"locationId":"` + bakery + `"}`), 400, nil},
 		"a path":                 {"", body(`"locationId":"` + stranger + `/../` + bakery + `"`), 400, nil},
 		"an end in the middle":   {"", body(`"locationId":"` + bakery + `\u0000"`), 400, nil},

@@ -20,6 +20,7 @@ import (
 	"github.com/tallystick/tallystick/clients/transport"
 	"github.com/tallystick/tallystick/connections"
 	"github.com/tallystick/tallystick/internal/config"
+	"github.com/tallystick/tallystick/internal/notify"
 	"github.com/tallystick/tallystick/internal/store"
 )
 
@@ -103,6 +104,11 @@ func waysOut(t *testing.T) map[string]func(base string) error {
 			_, err = client.Catalog.Branches(t.Context())
 			return err
 		},
+		"NOTIFY_WEBHOOK_URL": func(base string) error {
+			people, err := notify.New(base+"/services/planted-webhook-path", transport.NewPool())
+			require.NoError(t, err)
+			return people.Post(t.Context(), "something must be done")
+		},
 		"SAGE_BASE_URL of a connection": func(base string) error {
 			settings, err := connections.SealSettings(o.config.Secrets.Keys.Ring, bakery, config.Settings{
 				GHL:  config.GHL{PrivateToken: privateToken},
@@ -125,7 +131,7 @@ func waysOut(t *testing.T) map[string]func(base string) error {
 func harmlessError(t *testing.T, err error) {
 	t.Helper()
 	var m marks
-	m.plant(t, "a secret", privateToken, clientSecret, tenantKey, tenantSecret, "planted-code-1f0c")
+	m.plant(t, "a secret", privateToken, clientSecret, tenantKey, tenantSecret, "planted-code-1f0c", "planted-webhook-path")
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		assert.Empty(t, m.search([]byte(e.Error())))
 	}
