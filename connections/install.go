@@ -101,7 +101,7 @@ func (i *Installer) Connect(ctx context.Context, code string) (Connected, error)
 	if i.OAuth == nil {
 		return Connected{}, ErrNoApp
 	}
-	// Without a user type HighLevel gives what was installed, which only its answer tells.
+	// Without a user type HighLevel gives what was installed, which only its answer tells (A99).
 	grant, err := i.OAuth.Exchange(ctx, code, "")
 	if err != nil {
 		return Connected{}, fmt.Errorf("%w (%w)", refusal(err), err)
@@ -462,7 +462,7 @@ func (i *Installer) ours(e Event) error {
 
 // Uninstalled takes in an UNINSTALL event (A91): the location, or every location that is reached through the agency, leaves.
 // Connections by private token are not the app's and stay. Errors are as with Installed; an event from before the
-// location was last connected changes nothing.
+// location was last connected changes nothing, and one without a time is believed (A100).
 func (i *Installer) Uninstalled(ctx context.Context, e Event) error {
 	if err := i.ours(e); err != nil {
 		return err
