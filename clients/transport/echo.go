@@ -20,26 +20,21 @@ const (
 )
 
 // plainEcho is a text that is no datum of a person: what ids, states and names of fields are made of, with a digit or an
-// underscore in it.
-var plainEcho = regexp.MustCompile(`^[A-Za-z0-9]*[0-9_][A-Za-z0-9_]*$`)
+// underscore in it; and the words of an API, "location" or "DIGITAL", which tell nothing of a person and by which a refusal is told.
+var plainEcho = regexp.MustCompile(`^(?:[A-Za-z0-9]*[0-9_][A-Za-z0-9_]*|[a-z]+|[A-Z]+)$`)
 
-// withoutEcho takes out of a vendor's words what the body or form of the request has sent as text: names, streets and
-// the like, which have no form by which Scrub could know them.
+// withoutEcho takes out of a vendor's words what the JSON of the request has sent as text: names, streets and the like,
+// which have no form by which Scrub could know them. A form is left alone: those of log-ins hold nobody's data but
+// secrets, which Scrub knows, and words that the refusal is told by ("Location is not active").
 func withoutEcho(words string, r *request) string {
-	if words == "" || (r.Body == nil && r.Form == nil) {
+	if words == "" || r.Body == nil {
 		return words
 	}
-	var sent []string
-	for _, values := range r.Form {
-		sent = append(sent, values...)
+	raw, err := json.Marshal(r.Body)
+	if err != nil {
+		return words
 	}
-	if r.Body != nil {
-		raw, err := json.Marshal(r.Body)
-		if err != nil {
-			return words
-		}
-		sent = texts(raw, sent)
-	}
+	sent := texts(raw, nil)
 	sent = slices.DeleteFunc(sent, func(text string) bool {
 		return utf8.RuneCountInString(text) < shortestEcho || plainEcho.MatchString(text)
 	})

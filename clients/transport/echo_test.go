@@ -23,8 +23,11 @@ func TestAVendorsEchoIsNotRepeated(t *testing.T) {
 		}
 		assert.Equal(t, want, withoutEcho(words, &request{Call: Call{Body: body}}))
 	}
-	form := url.Values{"customer": {"Byron"}}
-	assert.Equal(t, "no [sent] here", withoutEcho("no Byron here", &request{Call: Call{Form: form}}))
+	words := map[string]any{"altType": "location", "productType": "DIGITAL"}
+	assert.Equal(t, "Location is not digital", withoutEcho("Location is not digital", &request{Call: Call{Body: words}}),
+		"an API's own words, by which a refusal is told")
+	form := url.Values{"user_type": {"Location"}}
+	assert.Equal(t, "Location is not active", withoutEcho("Location is not active", &request{Call: Call{Form: form}}))
 	assert.Equal(t, "no Byron here", withoutEcho("no Byron here", &request{}))
 
 	client := serve(t, Config{Vendor: "vendor"}, answerWith(http.StatusUnprocessableEntity, `{"message":"Plantedsurname is known already"}`))
