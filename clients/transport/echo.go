@@ -20,7 +20,7 @@ const (
 )
 
 // plainEcho is a text that is no datum of a person: what ids, states and names of fields are made of, with a digit or an
-// underscore in it; and the words of an API, "location" or "DIGITAL", which tell nothing of a person and by which a refusal is told.
+// underscore in it; and the words of an API, "location" or "DIGITAL", by which a refusal is told.
 var plainEcho = regexp.MustCompile(`^(?:[A-Za-z0-9]*[0-9_][A-Za-z0-9_]*|[a-z]+|[A-Z]+)$`)
 
 // withoutEcho takes out of a vendor's words what the JSON of the request has sent as text: names, streets and the like,
@@ -34,7 +34,7 @@ func withoutEcho(words string, r *request) string {
 	if err != nil {
 		return words
 	}
-	sent := texts(raw, nil)
+	sent := texts(raw)
 	sent = slices.DeleteFunc(sent, func(text string) bool {
 		return utf8.RuneCountInString(text) < shortestEcho || plainEcho.MatchString(text)
 	})
@@ -46,20 +46,21 @@ func withoutEcho(words string, r *request) string {
 	return words
 }
 
-// texts adds the texts of a JSON document to those that are known, its keys left out.
-func texts(raw []byte, known []string) []string {
+// texts are those of a JSON document, its keys left out.
+func texts(raw []byte) []string {
 	var value any
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
 	if err := decoder.Decode(&value); err != nil {
-		return known
+		return nil
 	}
+	var found []string
 	var walk func(any)
 	walk = func(value any) {
 		switch v := value.(type) {
 		case string:
 			if text := strings.TrimSpace(v); text != "" {
-				known = append(known, text)
+				found = append(found, text)
 			}
 		case []any:
 			for _, inner := range v {
@@ -72,5 +73,5 @@ func texts(raw []byte, known []string) []string {
 		}
 	}
 	walk(value)
-	return known
+	return found
 }
