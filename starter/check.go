@@ -190,7 +190,7 @@ func checkSchedules(ctx context.Context, temporal client.Client, cfg config.Conf
 			locations = append(locations, c.Location)
 		}
 	}
-	states, err := schedules.List(ctx, temporal.ScheduleClient(), schedules.Wanted(cfg.Sync.Interval, cfg.Sync.DeepInterval, locations...))
+	states, err := schedules.List(ctx, temporal.ScheduleClient(), schedules.Wanted(intervals(cfg), locations...))
 	if err != nil {
 		return fault("schedules", err, "if the keys were changed, put the retired key back behind the current one in SECRET_KEYS")
 	}

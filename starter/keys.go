@@ -269,7 +269,7 @@ func (r rotation) schedules(ctx context.Context) (written int, err error) {
 	}
 	defer temporal.Close()
 	c := temporal.ScheduleClient()
-	wanted := schedules.Wanted(r.config.Sync.Interval, r.config.Sync.DeepInterval, locations...)
+	wanted := schedules.Wanted(intervals(r.config), locations...)
 	states, err := schedules.List(ctx, c, wanted)
 	if err != nil {
 		return 0, err

@@ -26,7 +26,7 @@ func (r rotation) inSchedules(ctx context.Context, temporal client.Client, id st
 	if err != nil {
 		return err
 	}
-	for _, item := range schedules.Wanted(time.Hour, time.Hour, locations...) {
+	for _, item := range schedules.Wanted(intervals(r.config), locations...) {
 		d, err := temporal.ScheduleClient().GetHandle(ctx, item.ID).Describe(ctx)
 		if missing(err) {
 			continue

@@ -268,7 +268,7 @@ func (f *frontDoor) prepareOnce(ctx context.Context) ([]schedules.Change, error)
 	if err != nil {
 		return nil, err
 	}
-	wanted := schedules.Wanted(f.config.Sync.Interval, f.config.Sync.DeepInterval, locations...)
+	wanted := schedules.Wanted(intervals(f.config), locations...)
 	changes, err := schedules.Apply(ctx, f.temporal.ScheduleClient(), wanted, schedules.ApplyOptions{})
 	if err != nil {
 		return changes, err

@@ -30,8 +30,13 @@ func (s *scheduler) with(ctx context.Context, a *app, do func(client.Client, []s
 		return err
 	}
 	return a.withTemporal(ctx, func(c config.Config, temporal client.Client) error {
-		return do(temporal, schedules.Wanted(c.Sync.Interval, c.Sync.DeepInterval, s.where.id))
+		return do(temporal, schedules.Wanted(intervals(c), s.where.id))
 	})
+}
+
+// intervals are those of the schedules by configuration.
+func intervals(c config.Config) schedules.Intervals {
+	return schedules.Intervals{Payments: c.Sync.Interval, Deep: c.Sync.DeepInterval, Fulfillments: c.Sync.Fulfillments}
 }
 
 func schedulesCommand(a *app) *cobra.Command {
@@ -51,11 +56,14 @@ func schedulesApply(a *app) *cobra.Command {
 	var force bool
 	c := &cobra.Command{
 		Use: "apply", Short: "Make the schedules, and the search attributes, what they should be", Args: cobra.NoArgs,
-		Long: "Make the schedules what SYNC_INTERVAL and DEEP_SYNC_INTERVAL say, and the search attributes that the namespace lacks.\n" +
+		Long: "Make the schedules what SYNC_INTERVAL, DEEP_SYNC_INTERVAL and FULFILLMENT_SYNC_INTERVAL say, and the search\n" +
+			"attributes that the namespace lacks.\n" +
 			"`starter serve` does the same at its start. Whether a schedule is paused stays as it is.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return s.with(c.Context(), a, func(temporal client.Client, wanted []schedules.Item) error {
+				apply := schedules.Plan
 				if !s.dryRun {
+					apply = schedules.Apply
 					target, err := a.clusterOptions(config.Config{}).Target()
 					if err != nil {
 						return err
@@ -64,10 +72,12 @@ func schedulesApply(a *app) *cobra.Command {
 						return err
 					}
 				}
-				changes, err := schedules.Apply(c.Context(), temporal.ScheduleClient(), wanted,
-					schedules.ApplyOptions{DryRun: s.dryRun, Force: force})
+				changes, err := apply(c.Context(), temporal.ScheduleClient(), wanted, schedules.ApplyOptions{Force: force})
 				for _, change := range changes {
 					_, _ = fmt.Fprintf(a.out, "%s  every %s  %s%s\n", change.ID, change.Every, would(s.dryRun), change.Action)
+					for _, difference := range change.Differences {
+						_, _ = fmt.Fprintf(a.out, "  %s\n", difference)
+					}
 				}
 				return err
 			})
@@ -173,10 +183,11 @@ func sweepCommand(a *app) *cobra.Command {
 		Example: "  starter sweep --wait\n  starter sweep --deep\n  starter sweep --deep --afresh",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return s.with(c.Context(), a, func(temporal client.Client, items []schedules.Item) error {
-				item := items[0]
+				kind := schedules.Payments
 				if deep {
-					item = items[1]
+					kind = schedules.Deep
 				}
+				item := schedules.Of(items, kind)[0]
 				if s.dryRun {
 					_, _ = fmt.Fprintf(a.out, "%s  would be started now\n", item.ID)
 					return nil

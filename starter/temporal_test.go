@@ -82,20 +82,22 @@ func schedulesAreKept(t *testing.T) {
 	}
 	all.Wait()
 	states := listed(t)
-	require.Len(t, states, 2)
+	require.Len(t, states, 3)
 	assert.Equal(t, "5m0s", states[0].Interval)
 	assert.Equal(t, "24h0m0s", states[1].Interval)
+	assert.Equal(t, "15m0s", states[2].Interval)
 	assert.False(t, states[0].NextRun.IsZero())
-	assert.Equal(t, 2, strings.Count(succeed(t, "schedules", "apply"), "unchanged"))
+	assert.Equal(t, 3, strings.Count(succeed(t, "schedules", "apply"), "unchanged"))
 
 	succeed(t, "schedules", "pause", "--note", "audit week")
 	assert.Contains(t, listed(t)[0].Note, "audit week")
 	t.Setenv("SYNC_INTERVAL", "30s")
+	assert.Contains(t, succeed(t, "schedules", "apply", "--dry-run"), "every 5m0s becomes every 30s")
 	assert.Contains(t, succeed(t, "schedules", "apply"), "updated")
 	states = listed(t)
 	assert.Equal(t, "30s", states[0].Interval)
 	assert.True(t, states[0].Paused, "a new interval does not resume")
-	assert.Equal(t, 2, strings.Count(succeed(t, "schedules", "apply", "--force"), "updated"))
+	assert.Equal(t, 3, strings.Count(succeed(t, "schedules", "apply", "--force"), "updated"))
 	succeed(t, "schedules", "resume")
 	assert.False(t, listed(t)[0].Paused)
 
@@ -324,7 +326,7 @@ func TestServeKeepsTheSchedulesOfEachConnection(t *testing.T) {
 	require.Eventually(t, func() bool { code, _ := s.get(t, "/readyz"); return code == 200 }, time.Minute, 50*time.Millisecond)
 	for location, want := range map[string]bool{home: true, "shop1": true, "shop2": false} {
 		states := decode[[]schedules.State](t, succeed(t, "schedules", "list", "--location", location, "-o", "json"))
-		assert.Equal(t, want, states[0].Exists && states[1].Exists, location)
+		assert.Equal(t, want, states[0].Exists && states[1].Exists && states[2].Exists, location)
 	}
 	c := connectionOf(t, db, home)
 	assert.Equal(t, store.Active, c.State, "adopted, though the token is the worker's")

@@ -115,7 +115,7 @@ type crew struct {
 }
 
 func (c *crew) build(giveUp func(error)) error {
-	people, err := notify.New(c.config.Watching.NotifyWebhookURL.Reveal(), transport.NewPool())
+	people, err := notify.New(c.config.Telling.WebhookURL.Reveal(), transport.NewPool())
 	if err != nil {
 		return fmt.Errorf("NOTIFY_WEBHOOK_URL: %w", err)
 	}
@@ -130,6 +130,7 @@ func (c *crew) build(giveUp func(error)) error {
 	c.processes.RegisterActivity(&activities.Connections{
 		Store: c.books, Notify: people, Schedules: schedules.Keeper{
 			Client: c.temporal.ScheduleClient(), Every: cfg.Sync.Interval, DeepEvery: cfg.Sync.DeepInterval,
+			FulfillmentEvery: cfg.Sync.Fulfillments,
 		},
 	})
 	fromGHL := worker.New(c.temporal, workflows.GHLQueue, c.vendor(cfg.Process.ConcurrentGHL, giveUp))

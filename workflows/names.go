@@ -13,6 +13,9 @@ const (
 	InvoiceToOrderType = "InvoiceToOrder"
 	PaymentSweepType   = "PaymentSweep"
 
+	FulfillmentType      = "Fulfillment"
+	FulfillmentSweepType = "FulfillmentSweep"
+
 	ConnectionUpkeepType = "ConnectionUpkeep"
 )
 
@@ -27,7 +30,7 @@ const (
 const (
 	// LookSignal says that an object may have changed and should be read again. Its payload is a Hint.
 	LookSignal = "look"
-	// StatusQuery answers with a PaymentToOrderStatus, or with a ConnectionUpkeepStatus.
+	// StatusQuery answers with the status of the process, such as a PaymentToOrderStatus.
 	StatusQuery = "status"
 )
 
@@ -98,6 +101,9 @@ const (
 	paymentSweepPrefix   = "payment-sweep"
 	deepSweepPrefix      = "payment-sweep-deep"
 	connectionPrefix     = "connection"
+
+	fulfillmentPrefix      = "fulfillment"
+	fulfillmentSweepPrefix = "fulfillment-sweep"
 )
 
 // PaymentToOrderID is the workflow id of the process for one HighLevel order.
@@ -115,6 +121,12 @@ func PaymentSweepID(location string) string { return id(paymentSweepPrefix, loca
 
 // DeepSweepID is the same for the sweep that looks for late refunds.
 func DeepSweepID(location string) string { return id(deepSweepPrefix, location) }
+
+// FulfillmentID is the workflow id of the process that follows the shipping of one HighLevel order.
+func FulfillmentID(location, order string) string { return id(fulfillmentPrefix, location, order) }
+
+// FulfillmentSweepID is the id of the schedule, and the stem of the workflow ids, of the sweep over a location's shipping.
+func FulfillmentSweepID(location string) string { return id(fulfillmentSweepPrefix, location) }
 
 // ConnectionUpkeepID is the workflow id of the process for the connection of a location.
 func ConnectionUpkeepID(location string) string { return id(connectionPrefix, location) }

@@ -124,11 +124,17 @@ func (s *Stack) count(ctx context.Context, query string) (int64, error) {
 	return answer.GetCount(), nil
 }
 
+// sweepIDs are the ids of the schedules.
+func (s *Stack) sweepIDs() []string {
+	location := s.Location()
+	return []string{workflows.PaymentSweepID(location), workflows.DeepSweepID(location), workflows.FulfillmentSweepID(location)}
+}
+
 // leaveServer takes back from a server that is not ours what would go on there: the schedules, and processes that no
 // worker will ever carry on, since the keys to their payloads end with us.
 func (s *Stack) leaveServer(ctx context.Context) error {
 	var faults []error
-	for _, id := range []string{workflows.PaymentSweepID(s.Location()), workflows.DeepSweepID(s.Location())} {
+	for _, id := range s.sweepIDs() {
 		var missing *serviceerror.NotFound
 		if err := s.Temporal.ScheduleClient().GetHandle(ctx, id).Delete(ctx); err != nil && !errors.As(err, &missing) {
 			faults = append(faults, fmt.Errorf("delete the schedule %s: %w", id, err))

@@ -52,7 +52,7 @@ func eventuallyBooked(t *testing.T, s *stack.Stack, tenant *sage.Server, orders 
 // sweepsOf tells how the schedules of a location stand.
 func sweepsOf(t *testing.T, s *stack.Stack, location string) []schedules.State {
 	t.Helper()
-	states, err := schedules.List(t.Context(), s.Temporal.ScheduleClient(), schedules.Wanted(time.Minute, time.Minute, location))
+	states, err := schedules.List(t.Context(), s.Temporal.ScheduleClient(), schedules.Wanted(schedules.Intervals{}, location))
 	require.NoError(t, err)
 	return states
 }

@@ -17,8 +17,8 @@ import (
 // respects what people did: a schedule that somebody paused stays paused, and keeps that person's note.
 type Keeper struct {
 	Client client.ScheduleClient
-	// Every and DeepEvery are the intervals of the two schedules of a location.
-	Every, DeepEvery time.Duration
+	// Every, DeepEvery and FulfillmentEvery are the intervals of the schedules of a location.
+	Every, DeepEvery, FulfillmentEvery time.Duration
 }
 
 var _ activities.Schedules = Keeper{}
@@ -26,14 +26,16 @@ var _ activities.Schedules = Keeper{}
 // mark begins the notes of the schedules that a Keeper paused, and so tells them from those that people did.
 const mark = "Tallystick: "
 
-func (k Keeper) wanted(location string) []Item { return Wanted(k.Every, k.DeepEvery, location) }
+func (k Keeper) wanted(location string) []Item {
+	return Wanted(Intervals{Payments: k.Every, Deep: k.DeepEvery, Fulfillments: k.FulfillmentEvery}, location)
+}
 
-// Apply makes the schedules of a location what they should be, and tells whether a first sweep came of that: a new
-// location is swept at once.
+// Apply makes the schedules of a location what they should be, and tells whether a first sweep of its payments came of
+// that: a new location is swept at once.
 func (k Keeper) Apply(ctx context.Context, location string) (swept bool, err error) {
 	changes, err := Apply(ctx, k.Client, k.wanted(location), ApplyOptions{})
 	for _, change := range changes {
-		swept = swept || change.Action == Created && !change.Deep
+		swept = swept || change.Action == Created && change.Kind == Payments
 	}
 	return swept, err
 }
@@ -59,11 +61,11 @@ func (k Keeper) Resume(ctx context.Context, location, note string) error {
 	})
 }
 
-// Trigger starts a sweep of a location now, or right after the one that runs. It does not wait for it, and a location
-// whose schedule is paused or missing is not swept.
+// Trigger starts the sweeps of a location now that look for what is new, or right after those that run. It does not wait
+// for them, and what has its schedule paused or missing is not swept.
 func (k Keeper) Trigger(ctx context.Context, location string) error {
 	return k.each(ctx, location, func(h client.ScheduleHandle, s State) error {
-		if s.Deep || s.Paused {
+		if s.Kind == Deep || s.Paused {
 			return nil
 		}
 		return h.Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE})

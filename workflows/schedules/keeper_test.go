@@ -35,20 +35,28 @@ func server(t *testing.T) client.Client {
 	return c
 }
 
-// states are the two schedules of a location, the quick one first.
-func states(t *testing.T, c client.ScheduleClient, k schedules.Keeper, location string) [2]schedules.State {
-	t.Helper()
-	listed, err := schedules.List(t.Context(), c, schedules.Wanted(k.Every, k.DeepEvery, location))
-	require.NoError(t, err)
-	require.Len(t, listed, 2)
-	return [2]schedules.State(listed)
+// wanted are the schedules that the tests' keeper keeps.
+func wanted(location string) []schedules.Item {
+	return schedules.Wanted(schedules.Intervals{Payments: time.Hour, Deep: 24 * time.Hour, Fulfillments: 2 * time.Hour}, location)
 }
 
-// sweeps counts the sweeps that were started, and waits until there are so many. No worker carries them out.
-func sweeps(t *testing.T, c client.ScheduleClient, location string, want int) {
+// states are the three schedules of a location, in the order of their kinds.
+func states(t *testing.T, c client.ScheduleClient, location string) [3]schedules.State {
+	t.Helper()
+	listed, err := schedules.List(t.Context(), c, wanted(location))
+	require.NoError(t, err)
+	require.Len(t, listed, 3)
+	for i, kind := range schedules.Kinds() {
+		require.Equal(t, kind, listed[i].Kind)
+	}
+	return [3]schedules.State(listed)
+}
+
+// sweeps counts the sweeps that a schedule has started, and waits until there are so many. No worker carries them out.
+func sweeps(t *testing.T, c client.ScheduleClient, id string, want int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		d, err := c.GetHandle(context.WithoutCancel(t.Context()), workflows.PaymentSweepID(location)).Describe(t.Context())
+		d, err := c.GetHandle(context.WithoutCancel(t.Context()), id).Describe(t.Context())
 		return err == nil && d.Info.NumActions == want
 	}, 20*time.Second, 50*time.Millisecond)
 }
@@ -56,14 +64,14 @@ func sweeps(t *testing.T, c client.ScheduleClient, location string, want int) {
 func TestKeeper(t *testing.T) {
 	temporal := server(t)
 	c, ctx := temporal.ScheduleClient(), t.Context()
-	k := schedules.Keeper{Client: c, Every: time.Hour, DeepEvery: 24 * time.Hour}
+	k := schedules.Keeper{Client: c, Every: time.Hour, DeepEvery: 24 * time.Hour, FulfillmentEvery: 2 * time.Hour}
 
 	t.Run("nothing is there to be kept", func(t *testing.T) {
 		require.NoError(t, k.Pause(ctx, "none", "why"))
 		require.NoError(t, k.Resume(ctx, "none", "why"))
 		require.NoError(t, k.Trigger(ctx, "none"))
 		require.NoError(t, k.Remove(ctx, "none"))
-		require.False(t, states(t, c, k, "none")[0].Exists)
+		require.False(t, states(t, c, "none")[0].Exists)
 	})
 	t.Run("a new location is swept at once, and only once", func(t *testing.T) {
 		swept, err := k.Apply(ctx, "new")
@@ -72,7 +80,8 @@ func TestKeeper(t *testing.T) {
 		swept, err = k.Apply(ctx, "new")
 		require.NoError(t, err)
 		require.False(t, swept, "and a schedule that is right, its priority too, is left alone")
-		sweeps(t, c, "new", 1)
+		sweeps(t, c, workflows.PaymentSweepID("new"), 1)
+		sweeps(t, c, workflows.FulfillmentSweepID("new"), 0)
 		d, err := c.GetHandle(ctx, workflows.PaymentSweepID("new")).Describe(ctx)
 		require.NoError(t, err)
 		action, ok := d.Schedule.Action.(*client.ScheduleWorkflowAction)
@@ -83,37 +92,40 @@ func TestKeeper(t *testing.T) {
 		_, err := k.Apply(ctx, "ours")
 		require.NoError(t, err)
 		require.NoError(t, k.Pause(ctx, "ours", "the connection is refused"))
-		for _, s := range states(t, c, k, "ours") {
+		for _, s := range states(t, c, "ours") {
 			require.True(t, s.Paused)
 			require.Contains(t, s.Note, "the connection is refused")
 		}
 		require.NoError(t, k.Pause(ctx, "ours", "the connection is paused"), "for another reason")
-		require.Contains(t, states(t, c, k, "ours")[0].Note, "the connection is paused")
+		require.Contains(t, states(t, c, "ours")[0].Note, "the connection is paused")
 		require.NoError(t, k.Trigger(ctx, "ours"))
 		require.NoError(t, k.Resume(ctx, "ours", "the connection works"))
-		for _, s := range states(t, c, k, "ours") {
+		for _, s := range states(t, c, "ours") {
 			require.False(t, s.Paused)
 		}
-		require.NoError(t, temporal.TerminateWorkflow(ctx, states(t, c, k, "ours")[0].Running, "", "the test has no worker"))
+		require.NoError(t, temporal.TerminateWorkflow(ctx, states(t, c, "ours")[0].Running, "", "the test has no worker"))
 		require.NoError(t, k.Trigger(ctx, "ours"))
-		sweeps(t, c, "ours", 2) // the first one, and not the one that was asked for while it was paused
+		sweeps(t, c, workflows.PaymentSweepID("ours"), 2) // the first one, and not the one that was asked for while it was paused
+		sweeps(t, c, workflows.FulfillmentSweepID("ours"), 1)
+		sweeps(t, c, workflows.DeepSweepID("ours"), 0)
 	})
 	t.Run("what a person paused stays paused", func(t *testing.T) {
 		_, err := k.Apply(ctx, "theirs")
 		require.NoError(t, err)
-		quick := schedules.Wanted(k.Every, k.DeepEvery, "theirs")[:1]
+		quick := schedules.Of(wanted("theirs"), schedules.Payments)
 		require.NoError(t, schedules.Pause(ctx, c, quick, "stocktaking"))
 		require.NoError(t, k.Pause(ctx, "theirs", "the connection is refused"))
-		now := states(t, c, k, "theirs")
+		now := states(t, c, "theirs")
 		require.Equal(t, "stocktaking", now[0].Note)
 		require.Contains(t, now[1].Note, "the connection is refused")
 		require.NoError(t, k.Resume(ctx, "theirs", "the connection works"))
-		now = states(t, c, k, "theirs")
+		now = states(t, c, "theirs")
 		require.True(t, now[0].Paused)
 		require.False(t, now[1].Paused)
+		require.False(t, now[2].Paused)
 		_, err = k.Apply(ctx, "theirs")
 		require.NoError(t, err)
-		require.True(t, states(t, c, k, "theirs")[0].Paused)
+		require.True(t, states(t, c, "theirs")[0].Paused)
 	})
 	t.Run("a location that leaves", func(t *testing.T) {
 		_, err := k.Apply(ctx, "leaver")
@@ -122,7 +134,44 @@ func TestKeeper(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, k.Remove(ctx, "leaver"))
 		require.NoError(t, k.Remove(ctx, "leaver"))
-		require.False(t, states(t, c, k, "leaver")[0].Exists)
-		require.True(t, states(t, c, k, "other")[0].Exists)
+		require.False(t, states(t, c, "leaver")[0].Exists)
+		require.True(t, states(t, c, "other")[0].Exists)
 	})
+}
+
+// TestPlanSaysWhatApplyDoes: the plan changes nothing, and Apply then does what it says.
+func TestPlanSaysWhatApplyDoes(t *testing.T) {
+	c, ctx := server(t).ScheduleClient(), t.Context()
+	once := wanted("shop")
+	agree := func(items []schedules.Item, o schedules.ApplyOptions) []schedules.Change {
+		t.Helper()
+		before, err := schedules.List(ctx, c, once)
+		require.NoError(t, err)
+		planned, err := schedules.Plan(ctx, c, items, o)
+		require.NoError(t, err)
+		after, err := schedules.List(ctx, c, once)
+		require.NoError(t, err)
+		for i := range before {
+			require.Equal(t, before[i].Exists, after[i].Exists, "a plan makes nothing")
+			require.Equal(t, before[i].Interval, after[i].Interval, "a plan changes nothing")
+		}
+		done, err := schedules.Apply(ctx, c, items, o)
+		require.NoError(t, err)
+		require.Equal(t, planned, done)
+		return done
+	}
+	for _, change := range agree(once, schedules.ApplyOptions{}) {
+		require.Equal(t, schedules.Created, change.Action)
+	}
+	slower := schedules.Wanted(schedules.Intervals{Payments: time.Hour, Deep: 24 * time.Hour, Fulfillments: 3 * time.Hour}, "shop")
+	changes := agree(slower, schedules.ApplyOptions{})
+	require.Equal(t, schedules.Unchanged, changes[0].Action)
+	require.Equal(t, schedules.Updated, changes[2].Action)
+	require.Equal(t, []string{"every 2h0m0s becomes every 3h0m0s"}, changes[2].Differences)
+	for _, change := range agree(slower, schedules.ApplyOptions{Force: true}) {
+		require.Equal(t, schedules.Updated, change.Action)
+		require.Empty(t, change.Differences, "it is only written anew")
+	}
+	_, err := schedules.Plan(ctx, c, schedules.Wanted(schedules.Intervals{Payments: time.Hour}, "shop"), schedules.ApplyOptions{})
+	require.ErrorContains(t, err, "too short")
 }

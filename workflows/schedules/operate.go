@@ -8,8 +8,6 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
-
-	"github.com/tallystick/tallystick/workflows"
 )
 
 // State is a schedule as the server has it.
@@ -148,11 +146,20 @@ func Trigger(ctx context.Context, c client.ScheduleClient, item Item) (Sweep, er
 	}
 }
 
-// Wait waits for a sweep to end and returns what it did.
-func Wait(ctx context.Context, c client.Client, s Sweep) (workflows.SweepProgress, error) {
-	var progress workflows.SweepProgress
-	if err := c.GetWorkflow(ctx, s.WorkflowID, s.RunID).Get(ctx, &progress); err != nil {
-		return progress, fmt.Errorf("sweep %s: %w", s.WorkflowID, err)
+// Found is what a sweep of any kind found.
+type Found struct {
+	// Rows counts rows read, Looks what had to be looked at again.
+	Rows  int `json:"rows"`
+	Looks int `json:"looks"`
+	// Stopped is why it ended before its end, the kind of the fault of a connection that does not work now.
+	Stopped string `json:"stopped,omitempty"`
+}
+
+// Wait waits for a sweep to end and returns what it found.
+func Wait(ctx context.Context, c client.Client, s Sweep) (Found, error) {
+	var found Found // the results of all kinds of sweeps have these
+	if err := c.GetWorkflow(ctx, s.WorkflowID, s.RunID).Get(ctx, &found); err != nil {
+		return found, fmt.Errorf("sweep %s: %w", s.WorkflowID, err)
 	}
-	return progress, nil
+	return found, nil
 }

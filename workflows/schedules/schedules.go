@@ -1,6 +1,6 @@
-// Package schedules keeps the Temporal Schedules of the payment sweeps: two per location, one for what is new and one
-// for late refunds. Temporal does the rest: it starts the sweeps, never two of a kind at once, and makes up for the time
-// it was away.
+// Package schedules keeps the Temporal Schedules of the sweeps: three per location, one for new payments, one for late
+// refunds and one for what became of shipments. Temporal does the rest: it starts the sweeps, never two of a kind at
+// once, and makes up for the time it was away.
 //
 // It is not a scheduler and holds no state: the server's schedules are the truth, and Apply may be called by any number
 // of processes at any time. The starter's server calls it at its start, and its commands call the rest; the worker uses a
@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -29,30 +30,88 @@ const (
 	mostJitter = 10 * time.Second
 )
 
+// Kind is what a schedule's sweeps look for.
+type Kind string
+
+// The kinds of sweeps.
+const (
+	// Payments are those that no webhook told of.
+	Payments Kind = "payments"
+	// Deep looks for refunds of payments long past.
+	Deep Kind = "deep"
+	// Fulfillments looks on both sides for what became of the shipping of orders.
+	Fulfillments Kind = "fulfillments"
+)
+
+// Kinds lists them in the order in which they are shown.
+func Kinds() []Kind { return []Kind{Payments, Deep, Fulfillments} }
+
+// Intervals say how often each kind of sweep runs. The schedule of the fulfilments exists also where they are not
+// followed, so that it need not be made or deleted as settings change: a sweep that finds them off ends at once.
+type Intervals struct {
+	Payments, Deep, Fulfillments time.Duration
+}
+
+func (i Intervals) of(kind Kind) time.Duration {
+	switch kind {
+	case Deep:
+		return i.Deep
+	case Fulfillments:
+		return i.Fulfillments
+	default:
+		return i.Payments
+	}
+}
+
 // Item is one schedule.
 type Item struct {
-	// ID is workflows.PaymentSweepID or workflows.DeepSweepID of the location.
+	// ID is that of the schedule, and the stem of the ids of its sweeps; such as workflows.PaymentSweepID of the location.
 	ID       string        `json:"id"`
 	Location string        `json:"location"`
-	Deep     bool          `json:"deep"`
+	Kind     Kind          `json:"kind"`
 	Every    time.Duration `json:"-"`
 }
 
-// Wanted lists the schedules that the locations should have.
-func Wanted(every, deepEvery time.Duration, locations ...string) []Item {
-	items := make([]Item, 0, 2*len(locations))
+// Wanted lists the schedules that the locations should have, in the order of the locations and then of Kinds.
+func Wanted(every Intervals, locations ...string) []Item {
+	items := make([]Item, 0, len(Kinds())*len(locations))
 	for _, location := range locations {
-		items = append(items,
-			Item{ID: workflows.PaymentSweepID(location), Location: location, Every: every},
-			Item{ID: workflows.DeepSweepID(location), Location: location, Deep: true, Every: deepEvery})
+		for _, kind := range Kinds() {
+			items = append(items, Item{ID: idOf(kind, location), Location: location, Kind: kind, Every: every.of(kind)})
+		}
 	}
 	return items
 }
 
-// Change is what Apply did, or would do, to a schedule: "created", "updated" or "unchanged".
+// Of are those items that are of one of the kinds.
+func Of(items []Item, kinds ...Kind) []Item {
+	var found []Item
+	for _, item := range items {
+		if slices.Contains(kinds, item.Kind) {
+			found = append(found, item)
+		}
+	}
+	return found
+}
+
+func idOf(kind Kind, location string) string {
+	switch kind {
+	case Deep:
+		return workflows.DeepSweepID(location)
+	case Fulfillments:
+		return workflows.FulfillmentSweepID(location)
+	default:
+		return workflows.PaymentSweepID(location)
+	}
+}
+
+// Change is what Apply did to a schedule, or what Plan says that it would do.
 type Change struct {
 	Item
+	// Action is "created", "updated" or "unchanged".
 	Action string `json:"action"`
+	// Differences say in words what was not as wanted of a schedule that is updated; none if it is only written anew.
+	Differences []string `json:"differences,omitempty"`
 }
 
 // The actions of a Change.
@@ -64,26 +123,37 @@ const (
 
 // ApplyOptions change how Apply applies.
 type ApplyOptions struct {
-	// DryRun only tells what would be done.
-	DryRun bool
 	// Force writes schedules that are as wanted once more. A schedule holds the input of its sweep as it was encrypted;
 	// after a change of keys this encrypts it with the current one.
 	Force bool
 }
 
+// Plan tells what Apply would do with the same arguments, and does nothing.
+func Plan(ctx context.Context, c client.ScheduleClient, wanted []Item, o ApplyOptions) ([]Change, error) {
+	return forEach(wanted, func(item Item) (Change, error) {
+		change, _, err := plan(ctx, c, item, o)
+		return change, err
+	})
+}
+
 // Apply makes the schedules what they should be. It neither pauses nor resumes, and it leaves schedules of other
 // locations alone.
 func Apply(ctx context.Context, c client.ScheduleClient, wanted []Item, o ApplyOptions) ([]Change, error) {
+	return forEach(wanted, func(item Item) (Change, error) { return applyPatiently(ctx, c, item, o) })
+}
+
+// forEach ends at the first fault, with what came before it.
+func forEach(wanted []Item, do func(Item) (Change, error)) ([]Change, error) {
 	changes := make([]Change, 0, len(wanted))
 	for _, item := range wanted {
 		if item.Every < time.Second {
 			return changes, fmt.Errorf("schedule %s: an interval of %s is too short: Temporal's smallest is a second", item.ID, item.Every)
 		}
-		action, err := applyPatiently(ctx, c, item, o)
+		change, err := do(item)
 		if err != nil {
 			return changes, fmt.Errorf("schedule %s: %w", item.ID, err)
 		}
-		changes = append(changes, Change{Item: item, Action: action})
+		changes = append(changes, change)
 	}
 	return changes, nil
 }
@@ -93,11 +163,11 @@ const attempts = 4
 
 // applyPatiently applies again when the server took longer than a call may: it answers for a schedule that another
 // process is just making only once that one is made, which a busy server may need many seconds for.
-func applyPatiently(ctx context.Context, c client.ScheduleClient, item Item, o ApplyOptions) (string, error) {
+func applyPatiently(ctx context.Context, c client.ScheduleClient, item Item, o ApplyOptions) (Change, error) {
 	for attempt := 1; ; attempt++ {
-		action, err := apply(ctx, c, item, o)
+		change, err := apply(ctx, c, item, o)
 		if err == nil || attempt == attempts || ctx.Err() != nil || !tooSlow(err) {
-			return action, err
+			return change, err
 		}
 	}
 }
@@ -107,33 +177,40 @@ func tooSlow(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &late)
 }
 
-func apply(ctx context.Context, c client.ScheduleClient, item Item, o ApplyOptions) (string, error) {
+// plan compares a schedule with what it should be.
+func plan(ctx context.Context, c client.ScheduleClient, item Item, o ApplyOptions) (Change, client.ScheduleHandle, error) {
+	change := Change{Item: item}
 	handle := c.GetHandle(ctx, item.ID)
 	description, err := handle.Describe(ctx)
-	if isNotFound(err) {
-		if o.DryRun {
-			return Created, nil
-		}
+	switch {
+	case isNotFound(err):
+		change.Action = Created
+		return change, handle, nil
+	case err != nil:
+		return change, handle, err
+	}
+	change.Differences = item.differences(description.Schedule)
+	change.Action = Unchanged
+	if o.Force || len(change.Differences) > 0 {
+		change.Action = Updated
+	}
+	return change, handle, nil
+}
+
+func apply(ctx context.Context, c client.ScheduleClient, item Item, o ApplyOptions) (Change, error) {
+	change, handle, err := plan(ctx, c, item, o)
+	if err == nil && change.Action == Created {
 		_, err = c.Create(ctx, item.options())
-		if err == nil {
-			return Created, nil
-		}
 		if !errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
-			return "", err
+			return change, err
 		}
 		// Another process was first. What it made may be by another configuration.
-		description, err = handle.Describe(ctx)
+		change, handle, err = plan(ctx, c, item, o)
 	}
-	if err != nil {
-		return "", err
+	if err != nil || change.Action != Updated {
+		return change, err
 	}
-	if !o.Force && item.matches(description.Schedule) {
-		return Unchanged, nil
-	}
-	if o.DryRun {
-		return Updated, nil
-	}
-	return Updated, handle.Update(ctx, client.ScheduleUpdateOptions{
+	return change, handle.Update(ctx, client.ScheduleUpdateOptions{
 		DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 			s := in.Description.Schedule // whether it is paused stays as it is
 			s.Spec, s.Action, s.Policy = item.spec(), item.action(), item.policy()
@@ -152,8 +229,9 @@ func (i Item) options() client.ScheduleOptions {
 	return client.ScheduleOptions{
 		ID: i.ID, Spec: *i.spec(), Action: i.action(), Overlap: i.policy().Overlap, CatchupWindow: catchUp,
 		TypedSearchAttributes: i.attributes(),
-		// A new location is swept at once, for all that was sold before it was connected.
-		TriggerImmediately: !i.Deep,
+		// A new location is swept at once, for all that was sold before it was connected. It has no refunds and no
+		// shipments yet that could be known of.
+		TriggerImmediately: i.Kind == Payments,
 	}
 }
 
@@ -169,26 +247,38 @@ func (i Item) policy() *client.SchedulePolicies {
 }
 
 func (i Item) action() *client.ScheduleWorkflowAction {
+	process, input := i.process()
 	return &client.ScheduleWorkflowAction{
-		ID: i.ID, Workflow: workflows.PaymentSweepType, TaskQueue: workflows.MainQueue,
-		Args:                  []any{workflows.PaymentSweepInput{Location: i.Location, Deep: i.Deep}},
+		ID: i.ID, Workflow: process, TaskQueue: workflows.MainQueue, Args: []any{input},
 		TypedSearchAttributes: i.attributes(),
 		StaticSummary:         i.summary(),
 		Priority:              i.priority(),
 	}
 }
 
-// summary is what the Temporal UI shows. As the input of a schedule can only be read encrypted, the summary is also how
-// an input of another shape is noticed: whoever changes PaymentSweepInput changes these words.
-func (i Item) summary() string {
-	if i.Deep {
-		return "Sweep payments for late refunds"
+// process is the workflow that sweeps, with its input.
+func (i Item) process() (name string, input any) {
+	if i.Kind == Fulfillments {
+		return workflows.FulfillmentSweepType, workflows.FulfillmentSweepInput{Location: i.Location}
 	}
-	return "Sweep payments that no webhook told of"
+	return workflows.PaymentSweepType, workflows.PaymentSweepInput{Location: i.Location, Deep: i.Kind == Deep}
+}
+
+// summary is what the Temporal UI shows. As the input of a schedule can only be read encrypted, the summary is also how
+// an input of another shape is noticed: whoever changes the input of a sweep changes these words.
+func (i Item) summary() string {
+	switch i.Kind {
+	case Deep:
+		return "Sweep payments for late refunds"
+	case Fulfillments:
+		return "Sweep the shipping of orders on both sides"
+	default:
+		return "Sweep payments that no webhook told of"
+	}
 }
 
 func (i Item) priority() temporal.Priority {
-	if i.Deep {
+	if i.Kind == Deep {
 		return workflows.Priority(i.Location, workflows.DeepSweepPriority)
 	}
 	return workflows.Priority(i.Location, workflows.SweepPriority)
@@ -198,15 +288,35 @@ func (i Item) attributes() temporal.SearchAttributes {
 	return temporal.NewSearchAttributes(workflows.LocationAttribute.ValueSet(i.Location))
 }
 
-// matches tells whether a schedule is as wanted.
-func (i Item) matches(s client.Schedule) bool {
-	action, ok := s.Action.(*client.ScheduleWorkflowAction)
-	if !ok || s.Spec == nil || s.Policy == nil || len(s.Spec.Intervals) != 1 {
+// differences tells in words what of a schedule is not as wanted.
+func (i Item) differences(s client.Schedule) []string {
+	spec, policy := i.spec(), i.policy()
+	var found []string
+	switch {
+	case s.Spec == nil || len(s.Spec.Intervals) != 1:
+		found = append(found, fmt.Sprintf("it has no interval or several: becomes every %s", i.Every))
+	case s.Spec.Intervals[0].Every != i.Every:
+		found = append(found, fmt.Sprintf("every %s becomes every %s", s.Spec.Intervals[0].Every, i.Every))
+	case s.Spec.Intervals[0] != spec.Intervals[0] || s.Spec.Jitter != spec.Jitter:
+		found = append(found, "when within the interval it runs")
+	}
+	if s.Policy == nil || s.Policy.Overlap != policy.Overlap || s.Policy.CatchupWindow != policy.CatchupWindow {
+		found = append(found, "what is done about sweeps that were missed or still run")
+	}
+	if !i.starts(s.Action) {
+		found = append(found, "the sweep that it starts")
+	}
+	return found
+}
+
+// starts tells whether an action is that of the schedule.
+func (i Item) starts(action client.ScheduleAction) bool {
+	is, ok := action.(*client.ScheduleWorkflowAction)
+	if !ok {
 		return false
 	}
-	workflow, isName := action.Workflow.(string)
-	spec, policy := i.spec(), i.policy()
-	return isName && workflow == workflows.PaymentSweepType && action.ID == i.ID && action.TaskQueue == workflows.MainQueue &&
-		action.StaticSummary == i.summary() && action.Priority == i.priority() && s.Spec.Intervals[0] == spec.Intervals[0] && s.Spec.Jitter == spec.Jitter &&
-		s.Policy.Overlap == policy.Overlap && s.Policy.CatchupWindow == policy.CatchupWindow
+	process, isName := is.Workflow.(string)
+	wanted, _ := i.process()
+	return isName && process == wanted && is.ID == i.ID && is.TaskQueue == workflows.MainQueue &&
+		is.StaticSummary == i.summary() && is.Priority == i.priority()
 }
