@@ -14,6 +14,9 @@ type Sale struct {
 	// Status is the source's word for the order's state. Its vocabulary is open, so nothing but "completed" on an order
 	// of no value is ever concluded from it.
 	Status string `json:"status,omitempty"`
+	// FulfillmentWord is the source's word for how much of the order was sent. Its vocabulary is not published, so only
+	// a change of it is ever looked at.
+	FulfillmentWord string `json:"fulfillmentWord,omitempty"`
 	// Live is false for orders taken in test mode, which never reach the books.
 	Live     bool     `json:"live"`
 	Currency Currency `json:"currency"`
@@ -48,6 +51,8 @@ type Item struct {
 	Quantity  int64  `json:"quantity"`
 	// Price is for one piece, before any discount.
 	Price Money `json:"price"`
+	// Kind says whether the item has to be sent. The books do not know it.
+	Kind ProductKind `json:"kind,omitempty"`
 }
 
 // Customer is who bought. Every field but the contact id may be missing.
