@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/log"
 
 	"github.com/tallystick/tallystick/clients/sage"
+	"github.com/tallystick/tallystick/internal/notify"
 	"github.com/tallystick/tallystick/internal/store"
 )
 
@@ -18,6 +19,10 @@ type Sage struct {
 	// Client gives the client of the tenant that belongs to a location, and how that tenant is set up.
 	Client func(ctx context.Context, location string) (*sage.Client, SageSettings, error)
 	Store  *store.Store
+	// Templates and Links are how people read of an order's steps; without them it is the texts that come with
+	// Tallystick, and no links.
+	Templates *notify.Templates
+	Links     notify.Links
 }
 
 // SageSettings is what a tenant's administrator decides. Ids that are 0 are resolved from the tenant's value lists,

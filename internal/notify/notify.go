@@ -134,8 +134,5 @@ func retryAfter(h http.Header) time.Duration {
 var markup = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 func plain(text string) string {
-	if letters := []rune(text); len(letters) > longestText {
-		text = string(letters[:longestText-1]) + "…"
-	}
-	return markup.Replace(text)
+	return markup.Replace(Cut(text, longestText))
 }
