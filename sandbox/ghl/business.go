@@ -12,43 +12,6 @@ import (
 // ErrUnknown says that an object named in a call is not there.
 var ErrUnknown = errors.New("ghl sandbox: there is no such object")
 
-// Product is something sold. Type is PHYSICAL, DIGITAL or SERVICE.
-type Product struct{ ID, LocationID, Name, Type string }
-
-// Price is one of a product's prices. HighLevel keeps the SKU here, not on the product.
-type Price struct {
-	ID, ProductID, Name, SKU string
-	Amount                   domain.Money
-}
-
-// AddProduct adds a product and returns its id; an empty id is made.
-func (s *Server) AddProduct(p Product) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if p.ID == "" {
-		p.ID = s.newID("product")
-	}
-	if p.LocationID == "" {
-		p.LocationID = s.opts.LocationID
-	}
-	if p.Type == "" {
-		p.Type = "PHYSICAL"
-	}
-	s.products[p.ID] = &p
-	return p.ID
-}
-
-// AddPrice adds a price and returns its id; an empty id is made.
-func (s *Server) AddPrice(p Price) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if p.ID == "" {
-		p.ID = s.newID("price")
-	}
-	s.prices[p.ID] = &p
-	return p.ID
-}
-
 // NewOrder is an order to be placed. Currency, ContactID and Lines are needed.
 type NewOrder struct {
 	ID, LocationID, ContactID string // the first two may be empty
@@ -127,12 +90,12 @@ func (s *Server) buildOrder(in NewOrder) (*Order, error) {
 		o.CouponID = s.newID("coupon")
 	}
 	for _, line := range in.Lines {
-		price := s.prices[line.PriceID]
+		price := s.prices.byID[line.PriceID]
 		if price == nil {
 			return nil, fmt.Errorf("%w: price %s", ErrUnknown, line.PriceID)
 		}
 		item := Item{Name: line.Name, Qty: line.Qty, Price: *price}
-		if product := s.products[price.ProductID]; item.Name == "" && product != nil {
+		if product := s.products.byID[price.ProductID]; item.Name == "" && product != nil {
 			item.Name = product.Name + " - " + price.Name
 		}
 		o.Items = append(o.Items, item)

@@ -9,8 +9,8 @@
 // neither its type nor its location; a webhook is tried again on a 429 only. Where HighLevel publishes nothing, the
 // server does the stricter thing or what its users reported, and Options can change it.
 //
-// What happens in HighLevel is done by Go methods: AddContact, PlaceOrder, TakePayment, Refund and so on, each of which
-// sends the webhooks that HighLevel would send. They can be lost, doubled and shuffled by a faults.Plan, and every
+// What happens in HighLevel is done by Go methods: AddContact, PlaceOrder, TakePayment, Refund, Fulfil and so on, each of
+// which sends the webhooks that HighLevel would send: none for a fulfillment. They can be lost, doubled and shuffled by a faults.Plan, and every
 // delivery is on record.
 //
 // A marketplace app (Options.App) is installed on locations and agencies through the page at AuthorizeURL, which programs

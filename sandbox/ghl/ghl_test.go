@@ -99,7 +99,7 @@ func TestOnlyPublishedPathsAreServed(t *testing.T) {
 			"TALLYSTICK_GHL_CONTRACTS to the folder that holds apps/ and common/")
 	}
 	published := map[string]bool{}
-	for _, name := range []string{"payments", "contacts", "invoices", "oauth"} {
+	for _, name := range []string{"payments", "products", "contacts", "invoices", "oauth"} {
 		raw, err := os.ReadFile(filepath.Join(folder, "apps", name+".json"))
 		require.NoError(t, err)
 		var doc struct{ Paths map[string]map[string]any }

@@ -21,7 +21,8 @@ type Order struct {
 	Taxes                                          []Tax
 	CouponCode, CouponID                           string
 	Source                                         Source
-	// Status is "pending" or "completed"; others exist, unpublished. FulfillmentStatus is "unfulfilled".
+	// Status is "pending" or "completed"; others exist, unpublished. FulfillmentStatus is "unfulfilled", the one published
+	// word, until something is sent: then as Options.FulfillmentWords say.
 	Status, FulfillmentStatus string
 	// LiveMode is false for payments in test mode, MarkAsTest true for orders that somebody marked so.
 	LiveMode, MarkAsTest bool
@@ -162,6 +163,7 @@ func (s *Server) orderDocument(o *Order) map[string]any {
 			doc[k] = v
 		}
 		doc["liveMode"], doc["status"], doc["updatedAt"] = o.LiveMode, o.Status, stamp(o.UpdatedAt)
+		doc["fulfillmentStatus"] = o.FulfillmentStatus
 		return doc
 	}
 	taxes := make([]any, len(o.Taxes))
@@ -192,10 +194,13 @@ func (s *Server) itemDocument(o *Order, item Item) map[string]any {
 	p := item.Price
 	product := map[string]any{"_id": p.ProductID, "name": item.Name, "availableInStore": true, "taxes": []any{},
 		"variants": []any{}}
-	if known := s.products[p.ProductID]; known != nil {
-		product["name"], product["productType"] = known.Name, known.Type
+	if known := s.products.byID[p.ProductID]; known != nil {
+		product["name"] = known.Name
+		if s.opts.ProductTypeInOrders {
+			product["productType"] = known.Type
+		}
 	}
 	return map[string]any{"name": item.Name, "qty": item.Qty, "product": product, "price": map[string]any{
-		"_id": p.ID, "name": p.Name, "type": "one_time", "currency": s.currency(o.Currency, o.ID),
+		"_id": p.ID, "name": p.Name, "type": p.kind(), "currency": s.currency(o.Currency, o.ID),
 		"amount": s.money(p.Amount), "variantOptionIds": []string{}}}
 }

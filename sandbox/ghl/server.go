@@ -64,6 +64,18 @@ type Options struct {
 	// InvoicePayments says where payments of an invoice's order are booked: false, on the order; true, on the invoice,
 	// so that entityId finds them by the invoice's id only.
 	InvoicePayments bool
+	// ProductTypeInOrders shows a product's type in the lines of orders. HighLevel's sample doesn't.
+	ProductTypeInOrders bool
+	// FulfillmentWords are an order's fulfillmentStatus after part or all of it was sent: "partially_fulfilled" and
+	// "fulfilled" where it is zero. HighLevel publishes none of them.
+	FulfillmentWords FulfillmentWords
+	// FulfillmentKeepsUpdatedAt leaves an order's updatedAt alone when a fulfillment is made.
+	FulfillmentKeepsUpdatedAt bool
+	// FulfillmentWebhook sends OrderStatusUpdate when a fulfillment is made. HighLevel is not known to.
+	FulfillmentWebhook bool
+	// RefuseOverfulfillment answers 422 to a fulfillment of more than is left of the order. By default it is made, with
+	// another e-mail: the harsher reading for whoever repeats one.
+	RefuseOverfulfillment bool
 	// Webhooks say what is sent and how it is retried.
 	Webhooks WebhookOptions
 	// Faults is asked what goes wrong; nil is nothing.
@@ -84,8 +96,10 @@ type Server struct {
 	tokens    map[string]*caller   // by private token
 	oauth     oauth
 	contacts  map[string]*Contact
-	products  map[string]*Product
-	prices    map[string]*Price
+	products  shelf[Product]
+	prices    shelf[Price]
+	fulfilled map[string][]*Fulfillment // by order, oldest first
+	mails     int                       // to customers
 	orders    shelf[Order]
 	payments  shelf[Transaction]
 	invoices  shelf[Invoice]
@@ -112,19 +126,25 @@ func New(opts Options) *Server {
 	if opts.Limits == (Limits{}) {
 		opts.Limits = PublishedLimits()
 	}
+	if opts.FulfillmentWords == (FulfillmentWords{}) {
+		opts.FulfillmentWords = FulfillmentWords{Partial: "partially_fulfilled", Full: "fulfilled"}
+	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
 	opts.App, opts.OAuth = opts.App.withDefaults(), opts.OAuth.withDefaults()
 	s := &Server{opts: opts, mux: http.NewServeMux(), locations: map[string]*location{}, companies: map[string]string{},
 		tokens: map[string]*caller{}, oauth: newOAuth(opts.App), quotas: newQuotas(),
-		contacts: map[string]*Contact{}, products: map[string]*Product{}, prices: map[string]*Price{},
-		orders: newShelf[Order](), payments: newShelf[Transaction](), invoices: newShelf[Invoice](),
+		contacts: map[string]*Contact{}, products: newShelf[Product](), prices: newShelf[Price](),
+		fulfilled: map[string][]*Fulfillment{},
+		orders:    newShelf[Order](), payments: newShelf[Transaction](), invoices: newShelf[Invoice](),
 		made: map[string]int{}}
 	s.AddCompany(Company{ID: DefaultCompany, Name: "Sandbox Agency"})
 	s.AddSubAccount(SubAccount{ID: opts.LocationID, Name: "Sandbox Shop", Token: opts.Token, Scopes: opts.TokenScopes})
 	s.hooks.start(s.opts, s.key(0))
 	s.orderRoutes()
+	s.fulfillmentRoutes()
+	s.productRoutes()
 	s.transactionRoutes()
 	s.contactRoutes()
 	s.invoiceRoutes()

@@ -42,13 +42,23 @@ func insert[T any](list []*entry[T], e *entry[T]) []*entry[T] {
 	return slices.Insert(list, at, e)
 }
 
-// query is a question for a page of objects, newest first.
+// query is a question for a page of objects.
 type query[T any] struct {
 	key           string // of an index; empty is all
 	from, to      time.Time
 	keep          func(*T) bool // nil keeps all
 	limit, offset int
+	order         ListOrder
 }
+
+// ListOrder is how a list is sorted.
+type ListOrder string
+
+// The orders of lists.
+const (
+	NewestFirst ListOrder = ""
+	OldestFirst ListOrder = "oldest"
+)
 
 // page answers with the objects of the page and how many there are in all. Without keep it touches only the page.
 func (s *shelf[T]) page(q query[T]) ([]*T, int) {
@@ -62,20 +72,24 @@ func (s *shelf[T]) page(q query[T]) ([]*T, int) {
 	if !q.to.IsZero() {
 		list = list[:sort.Search(len(list), func(i int) bool { return !list[i].created.Before(q.to) })]
 	}
+	at := func(i int) *T { return list[len(list)-1-i].value }
+	if q.order == OldestFirst {
+		at = func(i int) *T { return list[i].value }
+	}
 	var out []*T
 	if q.keep == nil {
-		for i := len(list) - 1 - q.offset; i >= 0 && len(out) < q.limit; i-- {
-			out = append(out, list[i].value)
+		for i := q.offset; i < len(list) && len(out) < q.limit; i++ {
+			out = append(out, at(i))
 		}
 		return out, len(list)
 	}
 	total := 0
-	for i := len(list) - 1; i >= 0; i-- {
-		if !q.keep(list[i].value) {
+	for i := range list {
+		if !q.keep(at(i)) {
 			continue
 		}
 		if total >= q.offset && len(out) < q.limit {
-			out = append(out, list[i].value)
+			out = append(out, at(i))
 		}
 		total++
 	}
