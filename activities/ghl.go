@@ -21,6 +21,8 @@ type GHL struct {
 	// OnlyTest tells whether orders of HighLevel's test mode are brought for a location and nothing else, for a rehearsal
 	// with a tenant of its own. Test data and live data never meet. Nil never brings them.
 	OnlyTest func(ctx context.Context, location string) (bool, error)
+	// Fulfillment says how lifecycles are followed; nil follows none.
+	Fulfillment Fulfiller
 }
 
 // reach gives the client of a location, and whether it is its test orders that count.

@@ -9,10 +9,12 @@ import (
 	"github.com/tallystick/tallystick/internal/store"
 )
 
-// Looker hands hints to the processes of orders and invoices; package workflows has the one that does.
+// Looker hands hints to the processes of orders, invoices and lifecycles; package workflows has the one that does.
 type Looker interface {
 	LookAtOrder(ctx context.Context, location, order, event string) error
 	LookAtInvoice(ctx context.Context, location, invoice, event string) error
+	// LookAtFulfillment hands a hint to the lifecycle of an order, and starts its process where none runs.
+	LookAtFulfillment(ctx context.Context, location, order, event string) error
 }
 
 // Ledger are the steps against our own store: parked items and the cursors of the sweeps. All but RetryParked are run as
@@ -26,6 +28,8 @@ type Ledger struct {
 	RetryParkedAfter time.Duration
 	// From is when the books begin; zero lets them begin with the first sweep.
 	From time.Time
+	// Fulfillment says how lifecycles are followed; nil follows none.
+	Fulfillment Fulfiller
 }
 
 // ParkInput is an item that cannot be carried out, and why.

@@ -19,6 +19,10 @@ type Sage struct {
 	// Client gives the client of the tenant that belongs to a location, and how that tenant is set up.
 	Client func(ctx context.Context, location string) (*sage.Client, SageSettings, error)
 	Store  *store.Store
+	// Look is where an order that is in the books is handed on to its lifecycle.
+	Look Looker
+	// Fulfillment says how lifecycles are followed; nil follows none.
+	Fulfillment Fulfiller
 	// Templates and Links are how people read of an order's steps; without them it is the texts that come with
 	// Tallystick, and no links.
 	Templates *notify.Templates

@@ -76,7 +76,7 @@ func (noLimit) Wait(context.Context) error { return nil }
 func (noLimit) Observe(int, http.Header)   {}
 
 // looks remembers the hints that sweeps hand out.
-type looks struct{ orders, invoices []string }
+type looks struct{ orders, invoices, fulfillments []string }
 
 func (l *looks) LookAtOrder(_ context.Context, _, order, _ string) error {
 	l.orders = append(l.orders, order)
@@ -85,6 +85,12 @@ func (l *looks) LookAtOrder(_ context.Context, _, order, _ string) error {
 
 func (l *looks) LookAtInvoice(_ context.Context, _, invoice, _ string) error {
 	l.invoices = append(l.invoices, invoice)
+	return nil
+}
+
+// LookAtFulfillment remembers the order with the event.
+func (l *looks) LookAtFulfillment(_ context.Context, _, order, event string) error {
+	l.fulfillments = append(l.fulfillments, order+" "+event)
 	return nil
 }
 
