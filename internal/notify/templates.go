@@ -182,7 +182,10 @@ func ParseTemplates(file, text string) (*Templates, error) {
 			return nil, withAdvice(err)
 		}
 	}
-	return t, t.check()
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // allUsed finds a block whose name is misspelt: nothing else would tell that its text is never seen.
