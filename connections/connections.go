@@ -26,6 +26,7 @@ import (
 	"github.com/tallystick/tallystick/activities"
 	"github.com/tallystick/tallystick/clients/ghl"
 	"github.com/tallystick/tallystick/clients/transport"
+	"github.com/tallystick/tallystick/domain"
 	"github.com/tallystick/tallystick/internal/config"
 	"github.com/tallystick/tallystick/internal/secret"
 	"github.com/tallystick/tallystick/internal/store"
@@ -236,6 +237,33 @@ func (d *Directory) Only(ctx context.Context) (string, bool, error) {
 		return "", false, nil
 	}
 	return all[0], true, nil
+}
+
+// Fulfillment says how the shipping of a location's orders is followed, by its own settings or the environment's.
+func (d *Directory) Fulfillment(ctx context.Context, location string) (activities.FulfillmentSettings, error) {
+	c, err := d.usable(ctx, location)
+	if err != nil {
+		return activities.FulfillmentSettings{}, err
+	}
+	own, err := d.settingsOf(c)
+	if err != nil {
+		return activities.FulfillmentSettings{}, err
+	}
+	chosen := d.config.Shipping
+	if own.Shipping != nil {
+		chosen = *own.Shipping
+	}
+	return activities.FulfillmentSettings{
+		On: chosen.On,
+		Rules: domain.FulfillmentRules{
+			WithoutTracking:     domain.FulfillmentState(chosen.WithoutTracking),
+			PostWithoutTracking: chosen.PostWithoutTracking,
+			DeliverDigital:      chosen.Digital == config.DeliverDigital,
+		},
+		NotifyCustomer: chosen.NotifyCustomer, Settle: chosen.Settle, CancelledStatuses: chosen.Cancelled,
+		Activities: chosen.Activities, ActivityType: chosen.ActivityType, Tasks: chosen.Tasks, TaskType: chosen.TaskType,
+		Verify: string(chosen.Verify), VerifyEvery: d.config.Sync.FulfillmentVerify, Window: d.config.Sync.FulfillmentWindow,
+	}, nil
 }
 
 // OnlyTest tells whether orders of HighLevel's test mode are brought in for a location, and nothing else (TEST_ORDERS).

@@ -53,6 +53,8 @@ type record struct {
 	PrivateToken string       `json:"privateToken,omitempty"`
 	Sage         sageRecord   `json:"sage"`
 	Orders       ordersRecord `json:"orders"`
+	// Shipping is nil in what was sealed before a connection could have its own.
+	Shipping *shippingRecord `json:"shipping,omitempty"`
 }
 
 type sageRecord struct {
@@ -79,8 +81,48 @@ type ordersRecord struct {
 	TestOrders      string        `json:"testOrders,omitempty"`
 }
 
+// shippingRecord has what of the shipping is a connection's own: not the secrets of the front door.
+type shippingRecord struct {
+	On                  bool          `json:"on"`
+	WithoutTracking     string        `json:"withoutTracking"`
+	PostWithoutTracking bool          `json:"postWithoutTracking"`
+	NotifyCustomer      bool          `json:"notifyCustomer"`
+	Digital             string        `json:"digital"`
+	Cancelled           []string      `json:"cancelled"`
+	Settle              time.Duration `json:"settle"` // nanoseconds
+	Verify              string        `json:"verify"`
+	Activities          bool          `json:"activities"`
+	ActivityType        int64         `json:"activityType,omitempty"`
+	Tasks               bool          `json:"tasks"`
+	TaskType            int64         `json:"taskType,omitempty"`
+}
+
+func shippingRecordOf(s *config.Shipping) *shippingRecord {
+	if s == nil {
+		return nil
+	}
+	return &shippingRecord{
+		On: s.On, WithoutTracking: string(s.WithoutTracking), PostWithoutTracking: s.PostWithoutTracking,
+		NotifyCustomer: s.NotifyCustomer, Digital: string(s.Digital), Cancelled: s.Cancelled, Settle: s.Settle,
+		Verify: string(s.Verify), Activities: s.Activities, ActivityType: s.ActivityType, Tasks: s.Tasks, TaskType: s.TaskType,
+	}
+}
+
+func (r *shippingRecord) settings() *config.Shipping {
+	if r == nil {
+		return nil
+	}
+	return &config.Shipping{
+		On: r.On, WithoutTracking: config.UntrackedShipment(r.WithoutTracking), PostWithoutTracking: r.PostWithoutTracking,
+		NotifyCustomer: r.NotifyCustomer, Digital: config.DigitalOrders(r.Digital), Cancelled: r.Cancelled, Settle: r.Settle,
+		Verify: config.VerifiedShipments(r.Verify), Activities: r.Activities, ActivityType: r.ActivityType, Tasks: r.Tasks,
+		TaskType: r.TaskType,
+	}
+}
+
 func recordOf(s config.Settings) record {
 	return record{
+		Shipping:     shippingRecordOf(s.Shipping),
 		PrivateToken: s.GHL.PrivateToken.Reveal(),
 		Sage: sageRecord{
 			BaseURL: string(s.Sage.BaseURL), PublicKey: s.Sage.PublicKey.Reveal(), PrivateKey: s.Sage.PrivateKey.Reveal(),
@@ -99,6 +141,7 @@ func recordOf(s config.Settings) record {
 
 func (r record) settings() config.Settings {
 	return config.Settings{
+		Shipping: r.Shipping.settings(),
 		GHL: config.GHL{PrivateToken: secret.Text(r.PrivateToken)},
 		Sage: config.Sage{
 			BaseURL: config.BaseURL(r.Sage.BaseURL), PublicKey: secret.Text(r.Sage.PublicKey),

@@ -34,7 +34,9 @@ type Config struct {
 	GHL      GHL      `title:"GoHighLevel"`
 	Sage     Sage     `title:"Sage Sales Management"`
 	Orders   Orders   `title:"Orders"`
+	Shipping Shipping `title:"Fulfilment"`
 	Sync     Sync     `title:"Sweeps"`
+	Telling  Telling  `title:"Telling people"`
 	Process  Process  `title:"Processes"`
 	Watching Watching `title:"Logs"`
 
@@ -91,7 +93,7 @@ type Sage struct {
 	ShippingProductID int64             `envconfig:"SAGE_SHIPPING_PRODUCT_ID" own:"true" desc:"Product of the lines that carry shipping. Unset makes one."`
 	ExtraFieldPrefix  string            `envconfig:"SAGE_EXTRA_FIELD_PREFIX" own:"true" default:"Z_" desc:"What the names of the extra fields on sales orders begin with."`
 	ExtraFields       map[string]string `envconfig:"SAGE_EXTRA_FIELDS" own:"true" desc:"Extra fields with names of their own: PaymentStatus:Z_Paid,PaidAt:Z_When. The names before the colon are those of the documentation, without prefix."`
-	DefaultFields     DefaultFields     `envconfig:"SAGE_DEFAULT_FIELDS" own:"true" desc:"Fields that the tenant demands on new records, as JSON by resource (accounts, contacts, products, salesorders): {\"accounts\":{\"Z_Region\":\"EU\"}}."`
+	DefaultFields     DefaultFields     `envconfig:"SAGE_DEFAULT_FIELDS" own:"true" desc:"Fields that the tenant demands on new records, as JSON by resource (accounts, contacts, products, salesorders, activities, calendar): {\"accounts\":{\"Z_Region\":\"EU\"}}."`
 	SettleDelay       time.Duration     `envconfig:"SAGE_SETTLE_DELAY" own:"true" default:"5s" desc:"How long a write whose outcome is unknown is given before it is looked for."`
 }
 
@@ -103,6 +105,24 @@ type Orders struct {
 	ReadOnly        bool          `envconfig:"READ_ONLY" default:"false" desc:"Plan and show every write to a vendor, and send none."`
 }
 
+// Shipping says how the shipping of an order is followed from one side to the other.
+type Shipping struct {
+	On                  bool              `envconfig:"FULFILLMENTS" own:"true" default:"true" desc:"Follow the shipping of each order on both sides. Off leaves the fulfilment fields of Sage and the fulfilments of HighLevel alone."`
+	WithoutTracking     UntrackedShipment `envconfig:"FULFILLMENT_WITHOUT_TRACKING" own:"true" default:"processing" desc:"What a fulfilment of HighLevel without a tracking number means: processing or shipped."`
+	PostWithoutTracking bool              `envconfig:"FULFILLMENT_POST_WITHOUT_TRACKING" own:"true" default:"false" desc:"Make the fulfilment in HighLevel as soon as somebody in Sage sets an order to shipped, even if no tracking number stands beside it. Otherwise it waits for one."`
+	NotifyCustomer      bool              `envconfig:"FULFILLMENT_NOTIFY_CUSTOMER" own:"true" default:"true" desc:"Have HighLevel write to the customer of each fulfilment that is made from Sage."`
+	Digital             DigitalOrders     `envconfig:"DIGITAL_ORDERS" own:"true" default:"deliver" desc:"Orders without any physical product: deliver takes them as delivered once they are paid, ship treats them like all others."`
+	Cancelled           []string          `envconfig:"GHL_CANCELLED_STATUSES" own:"true" default:"cancelled,canceled" desc:"Words of HighLevel for the status of an order that is cancelled, separated by commas; it publishes none."`
+	Settle              time.Duration     `envconfig:"GHL_SETTLE_DELAY" own:"true" default:"1m" desc:"How long a fulfilment whose making got no answer is looked for before it is made once more. Each one may write to the customer."`
+	Verify              VerifiedShipments `envconfig:"FULFILLMENT_VERIFY" own:"true" default:"partial" desc:"Which open orders have their fulfilments listed again every FULFILLMENT_VERIFY_INTERVAL, one call each, in case HighLevel's list of orders does not show a change: partial those of which a part has been sent, open all, none none."`
+	Activities          bool              `envconfig:"SAGE_ACTIVITIES" own:"true" default:"true" desc:"Enter each step of an order's shipping as an activity on the account in Sage."`
+	ActivityType        int64             `envconfig:"SAGE_ACTIVITY_TYPE_ID" own:"true" desc:"Type of these activities. Needed only where the tenant has several; starter check lists them."`
+	Tasks               bool              `envconfig:"SAGE_TASKS" own:"true" default:"false" desc:"Put a task into the Sage calendar of the order's owner for each step of its shipping."`
+	TaskType            int64             `envconfig:"SAGE_TASK_TYPE_ID" own:"true" desc:"Type of these tasks. Unset takes that of the activities."`
+	HookToken           secret.Text       `envconfig:"SAGE_HOOK_TOKEN" desc:"Makes the front door take Sage's hooks at /webhooks/sage/{token}: at least 16 letters and digits, such as openssl rand -hex 24 makes. A hook makes a change in Sage known at once; without one the sweep finds it."`
+	DeliverySecret      secret.Text       `envconfig:"DELIVERY_WEBHOOK_SECRET" desc:"Makes the front door take news of deliveries at /webhooks/delivery, signed with this secret: at least 16 characters."`
+}
+
 // Sync says when the sweeps run. A sweep finds what no webhook told of.
 type Sync struct {
 	Interval     time.Duration `envconfig:"SYNC_INTERVAL" default:"5m" desc:"Time between two sweeps over recent payments."`
@@ -110,6 +130,21 @@ type Sync struct {
 	DeepInterval time.Duration `envconfig:"DEEP_SYNC_INTERVAL" default:"24h" desc:"Time between two sweeps over everything within REFUND_WINDOW, for refunds of older payments."`
 	From         Moment        `envconfig:"SYNC_FROM" desc:"When the books begin, as YYYY-MM-DD or RFC 3339: sweeps leave older payments alone unless their order is in the books already. Unset begins them SYNC_OVERLAP before the first sweep."`
 	RefundWindow time.Duration `envconfig:"REFUND_WINDOW" default:"4320h" desc:"How old a payment may be for its refund still to be found without a webhook."`
+
+	Fulfillments      time.Duration `envconfig:"FULFILLMENT_SYNC_INTERVAL" default:"15m" desc:"Time between two sweeps over the shipping of open orders, on both sides."`
+	FulfillmentVerify time.Duration `envconfig:"FULFILLMENT_VERIFY_INTERVAL" default:"24h" desc:"Time after which the fulfilments of an order are listed again, see FULFILLMENT_VERIFY."`
+	FulfillmentWindow time.Duration `envconfig:"FULFILLMENT_WINDOW" default:"2160h" desc:"How long after its payment the shipping of an order is followed by the sweeps."`
+}
+
+// Telling says what people are told of, and in which words.
+type Telling struct {
+	// The address of an incoming webhook is its only credential.
+	WebhookURL WebhookURL `envconfig:"NOTIFY_WEBHOOK_URL" desc:"Incoming webhook, as Slack and others have them, by which the operator is told when somebody must act, and teams what becomes of orders. Unset leaves it to the log."`
+	Steps      Steps      `envconfig:"NOTIFY_STEPS" default:"processing,shipped,delivered,cancelled" desc:"Steps of an order's shipping that teams are told of, separated by commas; none for none."`
+	Templates  string     `envconfig:"NOTIFY_TEMPLATES" desc:"File with the texts for teams and for Sage, see docs/fulfillment.md. Unset takes the texts that come with Tallystick."`
+	GHLOrder   string     `envconfig:"LINK_GHL_ORDER" desc:"Address of an order's page in HighLevel, with {location} and {order} in their places. Copy it from a browser."`
+	SageOrder  string     `envconfig:"LINK_SAGE_ORDER" desc:"Address of an order's page in Sage, with {sageOrder} for its id. Copy it from a browser."`
+	Workflow   string     `envconfig:"LINK_WORKFLOW" default:"http://localhost:8233/namespaces/{namespace}/workflows/{workflow}" desc:"Address of a workflow's page in the Temporal web UI."`
 }
 
 // Process says how much a process takes on at once.
@@ -126,8 +161,6 @@ type Process struct {
 type Watching struct {
 	LogLevel  slog.Level `envconfig:"LOG_LEVEL" default:"info" desc:"How much is logged: debug, info, warn or error. debug shows each call to a vendor."`
 	LogFormat LogFormat  `envconfig:"LOG_FORMAT" default:"text" desc:"How log lines look: text or json."`
-	// The address of an incoming webhook is its only credential.
-	NotifyWebhookURL WebhookURL `envconfig:"NOTIFY_WEBHOOK_URL" desc:"Incoming webhook, as Slack and others have them, that the operator is told by when somebody must act. Unset leaves it to the log."`
 }
 
 // OAuthEnabled tells whether locations can be connected through an app of HighLevel's marketplace.

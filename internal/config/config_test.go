@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tallystick/tallystick/domain"
 	"github.com/tallystick/tallystick/internal/config"
 )
 
@@ -70,6 +71,12 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, config.KeepLines, c.Orders.AdoptedLines)
 	require.Equal(t, config.DropTestOrders, c.Orders.TestOrders)
 	require.Equal(t, 5*time.Minute, c.Sync.Interval)
+	require.Equal(t, 15*time.Minute, c.Sync.Fulfillments)
+	require.True(t, c.Shipping.On)
+	require.Equal(t, config.UntrackedIsProcessing, c.Shipping.WithoutTracking)
+	require.Equal(t, config.DeliverDigital, c.Shipping.Digital)
+	require.Equal(t, []string{"cancelled", "canceled"}, c.Shipping.Cancelled)
+	require.Equal(t, "processing,shipped,delivered,cancelled", c.Telling.Steps.String())
 	require.Equal(t, 180*24*time.Hour, c.Sync.RefundWindow)
 	require.Equal(t, slog.LevelInfo, c.Watching.LogLevel)
 	require.Equal(t, "k1", c.Secrets.Keys.Ring.CurrentID())
@@ -110,6 +117,7 @@ func TestEverythingSet(t *testing.T) {
 		"SAGE_DEFAULT_FIELDS": `{"accounts":{"Z_Region":"EU","Z_Rank":9007199254740993}}`,
 		"ADOPTED_LINES":       "Replace", "TEST_ORDERS": "only", "READ_ONLY": "true", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
 		"MATCH_OPEN_ORDERS_WITHIN": "72h", "CODEC_ORIGINS": "https://temporal.example",
+		"NOTIFY_STEPS": "Shipped, delivered", "FULFILLMENT_VERIFY": "open", "LINK_SAGE_ORDER": "https://crm.example/#/order/{sageOrder}",
 	})
 	c, err := config.Load(config.Worker)
 	require.NoError(t, err)
@@ -121,6 +129,8 @@ func TestEverythingSet(t *testing.T) {
 	require.Equal(t, config.ReplaceLines, c.Orders.AdoptedLines)
 	require.Equal(t, config.OnlyTestOrders, c.Orders.TestOrders)
 	require.True(t, c.Orders.ReadOnly)
+	require.Equal(t, config.Steps{domain.FulfillmentShipped, domain.FulfillmentDelivered}, c.Telling.Steps)
+	require.Equal(t, config.VerifyOpen, c.Shipping.Verify)
 	require.Equal(t, slog.LevelDebug, c.Watching.LogLevel)
 	require.Equal(t, "off", c.HTTP.Metrics.String())
 	require.False(t, c.AdminOverHTTP(), "beyond this machine nobody is let in without a token")
@@ -175,6 +185,21 @@ func TestFaults(t *testing.T) {
 		{"ADOPTED_LINES", "merge", "keep or replace"},
 		{"TEST_ORDERS", "mix", "drop or only"},
 		{"READ_ONLY", "perhaps", "true or false"},
+		{"FULFILLMENTS", "maybe", "true or false"},
+		{"FULFILLMENT_WITHOUT_TRACKING", "delivered", "processing or shipped"},
+		{"DIGITAL_ORDERS", "drop", "deliver or ship"},
+		{"FULFILLMENT_VERIFY", "all", "partial or open or none"},
+		{"GHL_SETTLE_DELAY", "10ms", "at least 1s"},
+		{"SAGE_ACTIVITY_TYPE_ID", "-4", "starter check"},
+		{"SAGE_HOOK_TOKEN", "a token with blanks in it", "stands in an address"},
+		{"DELIVERY_WEBHOOK_SECRET", "hunter2", "at least 16"},
+		{"NOTIFY_STEPS", "created", "processing, shipped"},
+		{"NOTIFY_STEPS", "shipped,lost", "processing, shipped"},
+		{"LINK_GHL_ORDER", "app.example/{order}", "https://"},
+		{"LINK_GHL_ORDER", "https://app.example/{location}/{id}", "names {id}; it may name {location} and {order}"},
+		{"LINK_WORKFLOW", "javascript://{workflow}", "https://"},
+		{"FULFILLMENT_SYNC_INTERVAL", "0s", "at least 1s"},
+		{"FULFILLMENT_WINDOW", "90d", "duration such as"},
 		{"SYNC_INTERVAL", "0s", "at least 1s"},
 		{"SYNC_OVERLAP", "-2h", "negative"},
 		{"SYNC_FROM", "yesterday", "YYYY-MM-DD"},
@@ -388,6 +413,7 @@ func TestSettingsOfAConnectionAreReadFromAFile(t *testing.T) {
 	require.Equal(t, map[string]string{"PaidAt": "Z_When"}, s.Sage.ExtraFields)
 	require.Zero(t, s.Sage.BranchID, "the environment's branch is another tenant's")
 	require.EqualValues(t, "https://api.forcemanager.com/api/v4", s.Sage.BaseURL, "defaults hold")
+	require.True(t, s.Shipping.On, "defaults hold")
 	require.Equal(t, "9", os.Getenv("SAGE_BRANCH_ID"), "the environment is as it was")
 
 	_, err = config.LoadSettings(strings.NewReader("SAGE_PUBLIC_KEY=" + marker + "\nSAGE_BRANCH_ID=x\nDATABASE_URL=" + marker + "\nREAD_ONLY=true"))

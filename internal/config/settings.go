@@ -16,6 +16,8 @@ type Settings struct {
 	GHL    GHL
 	Sage   Sage
 	Orders Orders
+	// Shipping is nil in settings that were made before a connection could have its own: then the environment's count.
+	Shipping *Shipping
 }
 
 // LoadSettings reads the settings of one connection from a file of lines NAME=value, with the names of the environment
@@ -54,16 +56,18 @@ func LoadSettings(file io.Reader) (Settings, error) {
 	case c.Sage.PublicKey != "" && c.Sage.PrivateKey == "":
 		half("SAGE_PRIVATE_KEY", "SAGE_PUBLIC_KEY")
 	}
-	c.validateSage(func(ok bool, variable, problem string) {
+	check := func(ok bool, variable, problem string) {
 		if !ok && !slices.ContainsFunc(faults, func(f Fault) bool { return f.Variable == variable }) {
 			faults = append(faults, Fault{variable, problem})
 		}
-	})
+	}
+	c.validateSage(check)
+	c.validateShipping(check)
 	if len(faults) > 0 {
 		slices.SortFunc(faults, func(a, b Fault) int { return cmp.Compare(a.Variable, b.Variable) })
 		return Settings{}, faults
 	}
-	return Settings{GHL: GHL{PrivateToken: c.GHL.PrivateToken}, Sage: c.Sage, Orders: c.Orders}, nil
+	return Settings{GHL: GHL{PrivateToken: c.GHL.PrivateToken}, Sage: c.Sage, Orders: c.Orders, Shipping: &c.Shipping}, nil
 }
 
 // readFrom reads the variable from a text instead of the environment, with its default if the text is empty.

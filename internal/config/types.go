@@ -17,6 +17,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/tallystick/tallystick/domain"
 	"github.com/tallystick/tallystick/internal/secret"
 )
 
@@ -248,9 +249,9 @@ func (f *DefaultFields) Decode(value string) error {
 	}
 	for resource := range fields {
 		switch resource {
-		case "accounts", "contacts", "products", "salesorders":
+		case "accounts", "contacts", "products", "salesorders", "activities", "calendar":
 		default:
-			return errors.New("may hold accounts, contacts, products and salesorders only")
+			return errors.New("may hold accounts, contacts, products, salesorders, activities and calendar only")
 		}
 	}
 	*f = fields
@@ -281,6 +282,80 @@ const (
 // Decode implements envconfig.Decoder.
 func (o *TestOrders) Decode(value string) error {
 	return oneOf(o, value, DropTestOrders, OnlyTestOrders)
+}
+
+// UntrackedShipment says what a fulfilment without a tracking number means.
+type UntrackedShipment string
+
+// The meanings.
+const (
+	UntrackedIsProcessing UntrackedShipment = "processing"
+	UntrackedIsShipped    UntrackedShipment = "shipped"
+)
+
+// Decode implements envconfig.Decoder.
+func (u *UntrackedShipment) Decode(value string) error {
+	return oneOf(u, value, UntrackedIsProcessing, UntrackedIsShipped)
+}
+
+// DigitalOrders says what becomes of orders without a physical product.
+type DigitalOrders string
+
+// The ways.
+const (
+	DeliverDigital DigitalOrders = "deliver"
+	ShipDigital    DigitalOrders = "ship"
+)
+
+// Decode implements envconfig.Decoder.
+func (d *DigitalOrders) Decode(value string) error {
+	return oneOf(d, value, DeliverDigital, ShipDigital)
+}
+
+// VerifiedShipments says of which open orders the fulfilments are listed again.
+type VerifiedShipments string
+
+// The choices.
+const (
+	VerifyPartial VerifiedShipments = "partial"
+	VerifyOpen    VerifiedShipments = "open"
+	VerifyNone    VerifiedShipments = "none"
+)
+
+// Decode implements envconfig.Decoder.
+func (v *VerifiedShipments) Decode(value string) error {
+	return oneOf(v, value, VerifyPartial, VerifyOpen, VerifyNone)
+}
+
+// Steps are the steps of a fulfilment that teams are told of. The word none, and only it, makes it empty.
+type Steps []domain.FulfillmentState
+
+// Decode implements envconfig.Decoder.
+func (s *Steps) Decode(value string) error {
+	*s = Steps{}
+	if strings.EqualFold(strings.TrimSpace(value), "none") {
+		return nil
+	}
+	for word := range strings.SplitSeq(value, ",") {
+		state, known := domain.ParseFulfillmentState(word)
+		if !known || state == domain.FulfillmentCreated {
+			return errors.New("must be some of processing, shipped, delivered and cancelled, separated by commas, or none")
+		}
+		*s = append(*s, state)
+	}
+	return nil
+}
+
+// String is the form in which they are set.
+func (s Steps) String() string {
+	if len(s) == 0 {
+		return "none"
+	}
+	words := make([]string, len(s))
+	for i, state := range s {
+		words[i] = string(state)
+	}
+	return strings.Join(words, ",")
 }
 
 // LogFormat says how log lines look.

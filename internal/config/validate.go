@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -34,6 +36,8 @@ func (c Config) validate() (faults []Fault) {
 	}
 	c.validateAccess(check)
 	c.validateSage(check)
+	c.validateShipping(check)
+	c.validateTelling(check)
 	c.validateTimes(check)
 	for name, n := range map[string]int{
 		"WORKER_CONCURRENT_WORKFLOWS": c.Process.ConcurrentWorkflows, "WORKER_CONCURRENT_GHL": c.Process.ConcurrentGHL,
@@ -88,10 +92,46 @@ func (c Config) validateSage(check checker) {
 	}
 }
 
+var hookToken = regexp.MustCompile(`^[A-Za-z0-9_-]{16,}$`)
+
+func (c Config) validateShipping(check checker) {
+	s := c.Shipping
+	token := s.HookToken.Reveal()
+	check(token == "" || hookToken.MatchString(token), "SAGE_HOOK_TOKEN",
+		"must be at least 16 letters and digits, since it stands in an address: openssl rand -hex 24 makes one")
+	check(s.DeliverySecret == "" || len(s.DeliverySecret) >= minAdminToken, "DELIVERY_WEBHOOK_SECRET",
+		fmt.Sprintf("is too short to be safe: use at least %d characters, such as openssl rand -hex 24 makes", minAdminToken))
+	for name, id := range map[string]int64{"SAGE_ACTIVITY_TYPE_ID": s.ActivityType, "SAGE_TASK_TYPE_ID": s.TaskType} {
+		check(id >= 0, name, "is no id: ids are positive, starter check lists them")
+	}
+	check(s.Settle >= time.Second, "GHL_SETTLE_DELAY", "must be at least 1s")
+}
+
+// linkPlaces are what the address of a page may name in braces.
+var linkPlaces = regexp.MustCompile(`\{[^{}]*\}`)
+
+func (c Config) validateTelling(check checker) {
+	places := map[string][]string{
+		"LINK_GHL_ORDER": {"{location}", "{order}"}, "LINK_SAGE_ORDER": {"{sageOrder}"},
+		"LINK_WORKFLOW": {"{namespace}", "{workflow}"},
+	}
+	for name, link := range map[string]string{
+		"LINK_GHL_ORDER": c.Telling.GHLOrder, "LINK_SAGE_ORDER": c.Telling.SageOrder, "LINK_WORKFLOW": c.Telling.Workflow,
+	} {
+		u, err := url.Parse(linkPlaces.ReplaceAllString(link, "x"))
+		check(link == "" || err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http"), name,
+			"must be an address that begins with https:// (or http://)")
+		for _, place := range linkPlaces.FindAllString(link, -1) {
+			check(slices.Contains(places[name], place), name, "names "+place+"; it may name "+strings.Join(places[name], " and "))
+		}
+	}
+}
+
 func (c Config) validateTimes(check checker) {
 	for name, d := range map[string]time.Duration{
 		"SYNC_INTERVAL": c.Sync.Interval, "DEEP_SYNC_INTERVAL": c.Sync.DeepInterval, "REFUND_WINDOW": c.Sync.RefundWindow,
-		"SHUTDOWN_TIMEOUT": c.Process.ShutdownTimeout,
+		"SHUTDOWN_TIMEOUT": c.Process.ShutdownTimeout, "FULFILLMENT_SYNC_INTERVAL": c.Sync.Fulfillments,
+		"FULFILLMENT_VERIFY_INTERVAL": c.Sync.FulfillmentVerify, "FULFILLMENT_WINDOW": c.Sync.FulfillmentWindow,
 	} {
 		check(d >= time.Second, name, "must be at least 1s")
 	}
