@@ -59,6 +59,16 @@ func (s *Store) OrdersOfSage(ctx context.Context, location string, sageID int64)
 	return collect(rows, scanOrder)
 }
 
+// OrdersByID returns the ledger's entries of an order of the source in any location. Whoever names an order without its
+// location, as a hook of Sage does, means one of them.
+func (s *Store) OrdersByID(ctx context.Context, orderID string) ([]OrderRecord, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT `+orderColumns+` FROM orders WHERE order_id = $1 ORDER BY location`, orderID)
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	return collect(rows, scanOrder)
+}
+
 // RecordOrder enters into the ledger what was brought into Sage, and takes the order off the parked items of
 // PaymentToOrder; what was seen of the source for it is recorded with it. It returns ErrStale, and changes nothing, when
 // the ledger holds an entry with a later AsOf.

@@ -12,7 +12,9 @@ import (
 // Overview is what a person asks first: how much is in step, what is not, and when something last moved.
 type Overview struct {
 	Orders map[domain.PaymentState]int64
-	Parked map[string]int64
+	// Fulfillments are the lifecycles that are followed; closed ones are not counted.
+	Fulfillments map[domain.FulfillmentState]int64
+	Parked       map[string]int64
 	// LastBroughtAt is when an order was last brought into Sage; zero when none ever was.
 	LastBroughtAt time.Time
 	// Cursors are in the order of location and name.
@@ -29,6 +31,9 @@ func (s *Store) Overview(ctx context.Context, location string) (Overview, error)
 	}
 	for state, n := range states {
 		o.Orders[domain.PaymentState(state)] = n
+	}
+	if o.Fulfillments, err = s.CountFulfillments(ctx, location); err != nil {
+		return o, err
 	}
 	if o.Parked, err = s.CountParked(ctx, location); err != nil {
 		return o, err

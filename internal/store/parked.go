@@ -13,6 +13,8 @@ const (
 	PaymentToOrder = "PaymentToOrder"
 	// InvoiceToOrder is the one by which an invoice is parked whose orders could not be looked for.
 	InvoiceToOrder = "InvoiceToOrder"
+	// Fulfillment is the one whose parked items SaveFulfillment removes.
+	Fulfillment = "Fulfillment"
 )
 
 // Parked is an object that a process could not carry out: shown to people, and gone on with when they say so or when

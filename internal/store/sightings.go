@@ -16,9 +16,13 @@ type SightingKind string
 const (
 	OrderSighting       SightingKind = "order"
 	TransactionSighting SightingKind = "transaction"
+	// FulfillmentSighting is of an order as the fulfilment sweep looks at it.
+	FulfillmentSighting SightingKind = "fulfillment"
+	// SageOrderSighting is of a sales order at Sage.
+	SageOrderSighting SightingKind = "sage-order"
 )
 
-// Sighting is what a sweep saw of an object at the source, reduced to a digest of what matters, so that the next sweep
+// Sighting is what a sweep saw of an object at either side, reduced to a digest of what matters, so that the next sweep
 // signals only what has changed.
 type Sighting struct {
 	Location string
