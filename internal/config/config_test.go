@@ -188,7 +188,7 @@ func TestFaults(t *testing.T) {
 		{"FULFILLMENTS", "maybe", "true or false"},
 		{"FULFILLMENT_WITHOUT_TRACKING", "delivered", "processing or shipped"},
 		{"DIGITAL_ORDERS", "drop", "deliver or ship"},
-		{"FULFILLMENT_VERIFY", "all", "partial or open or none"},
+		{"FULFILLMENT_VERIFY", "all", "partial or open or off"},
 		{"GHL_SETTLE_DELAY", "10ms", "at least 1s"},
 		{"SAGE_ACTIVITY_TYPE_ID", "-4", "starter check"},
 		{"SAGE_HOOK_TOKEN", "a token with blanks in it", "stands in an address"},

@@ -319,12 +319,12 @@ type VerifiedShipments string
 const (
 	VerifyPartial VerifiedShipments = "partial"
 	VerifyOpen    VerifiedShipments = "open"
-	VerifyNone    VerifiedShipments = "none"
+	VerifyOff     VerifiedShipments = "off"
 )
 
 // Decode implements envconfig.Decoder.
 func (v *VerifiedShipments) Decode(value string) error {
-	return oneOf(v, value, VerifyPartial, VerifyOpen, VerifyNone)
+	return oneOf(v, value, VerifyPartial, VerifyOpen, VerifyOff)
 }
 
 // Steps are the steps of a fulfilment that teams are told of. The word none, and only it, makes it empty.
