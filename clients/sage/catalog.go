@@ -30,6 +30,7 @@ type Catalog struct {
 	branches   *cached[[]Branch]
 	users      *cached[[]User]
 	countries  *cached[[]Country]
+	activities *cached[[]Entry]
 	orders     *cached[Schema]
 }
 
@@ -40,6 +41,7 @@ func newCatalog(c *Client, ttl time.Duration, now func() time.Time, logger *slog
 		branches:   newCached("branches", ttl, now, logger, c.Branches.Live),
 		users:      newCached("users", ttl, now, logger, c.Users.Live),
 		countries:  newCached("countries", ttl, now, logger, c.Countries.Live),
+		activities: newCached("activity types", ttl, now, logger, c.ActivityTypes.Live),
 		orders:     newCached("order schema", ttl, now, logger, c.Orders.Schema),
 	}
 }
@@ -51,6 +53,7 @@ func (k *Catalog) Forget() {
 	k.branches.forget()
 	k.users.forget()
 	k.countries.forget()
+	k.activities.forget()
 	k.orders.forget()
 }
 
@@ -70,6 +73,9 @@ func (k *Catalog) Users(ctx context.Context) ([]User, error) { return k.users.ge
 
 // Countries are the live countries by ascending id. The slice is shared: don't change it.
 func (k *Catalog) Countries(ctx context.Context) ([]Country, error) { return k.countries.get(ctx) }
+
+// ActivityTypes are the live types of activities by ascending id. The slice is shared: don't change it.
+func (k *Catalog) ActivityTypes(ctx context.Context) ([]Entry, error) { return k.activities.get(ctx) }
 
 // OrderSchema says what fields the tenant's orders have, extra fields included.
 func (k *Catalog) OrderSchema(ctx context.Context) (Schema, error) { return k.orders.get(ctx) }
@@ -189,6 +195,20 @@ func (k *Catalog) SalesRep(ctx context.Context, variable string) (int64, error) 
 		if u.IsActive() {
 			pick.add(u.ID, "")
 		}
+	}
+	return pick.only()
+}
+
+// ActivityType is the id of the only type of activity. Calendar entries are of the same types (A115). Where there is none,
+// or more than one, it is a *MappingError that names the choices and the variable that settles it.
+func (k *Catalog) ActivityType(ctx context.Context, variable string) (int64, error) {
+	types, err := k.ActivityTypes(ctx)
+	if err != nil {
+		return 0, err
+	}
+	pick := choice{what: "type of activity", variable: variable}
+	for _, t := range types {
+		pick.add(t.ID, t.Label())
 	}
 	return pick.only()
 }

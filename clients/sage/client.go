@@ -76,6 +76,12 @@ type Client struct {
 	Orders *Orders
 	// Lines are the lines of sales orders.
 	Lines *Lines
+	// Activities are what was done for an account, for people to read.
+	Activities *NoteResource[Activity, ActivityFields]
+	// Calendar holds events and tasks of users.
+	Calendar *NoteResource[CalendarEntry, CalendarFields]
+	// ActivityTypes are the kinds of activities and calendar entries.
+	ActivityTypes *ValueList[Entry]
 	// OrderStatuses, Currencies, Branches, Users and Countries are the value lists that orders refer to.
 	OrderStatuses *ValueList[OrderStatus]
 	Currencies    *ValueList[Currency]
@@ -134,6 +140,11 @@ func New(options Options) (*Client, error) {
 	c.Products = newKeyed[Product, ProductFields](c, "products", "/products", productFields)
 	c.Orders = &Orders{newKeyed[Order, OrderFields](c, "salesorders", "/salesorders", orderFields)}
 	c.Lines = &Lines{newResource[Line, LineFields](c, "salesorderslines", "/salesordersLines", lineFields)}
+	c.Activities = &NoteResource[Activity, ActivityFields]{
+		newKeyed[Activity, ActivityFields](c, "activities", "/activities", activityFields)}
+	c.Calendar = &NoteResource[CalendarEntry, CalendarFields]{
+		newKeyed[CalendarEntry, CalendarFields](c, "calendar", "/calendar", calendarFields)}
+	c.ActivityTypes = newValueList[Entry](c, ActivityTypes)
 	c.OrderStatuses = newValueList[OrderStatus](c, SalesOrderStatuses)
 	c.Currencies = newValueList[Currency](c, Currencies)
 	c.Branches = newValueList[Branch](c, Branches)

@@ -24,6 +24,8 @@ const (
 	actionUpdate = "update"
 	actionDelete = "delete"
 	actionSchema = "schema"
+	// actionChanged keeps the regular reading of changes apart from single searches.
+	actionChanged = "changed"
 )
 
 // pageSize is the documented default. It is asked for all the same, in the header "Count" (vendor's connector, endpoint

@@ -181,6 +181,17 @@ type Audit struct {
 
 func (a Audit) audit() Audit { return a }
 
+// TouchedAt is the newest of the record's dates, by Sage's clock: when it was last created, changed or deleted.
+func (a Audit) TouchedAt() time.Time {
+	newest := a.DateCreated.Time
+	for _, date := range []Time{a.DateUpdated, a.DateDeleted} {
+		if date.After(newest) {
+			newest = date.Time
+		}
+	}
+	return newest
+}
+
 // Record is a row of any resource.
 type Record interface{ audit() Audit }
 

@@ -10,6 +10,7 @@ const (
 	typeDecimal
 	typeBool
 	typeDate
+	typeDay  // a date of the calendar: without time of day, and read in a form of its own
 	typeRef  // written as an integer, read as {id, value}
 	typeList // an extra field's choice: written as its id, read as {id, value}
 )
@@ -23,8 +24,9 @@ type field struct {
 	table    string   // the resource a reference points to
 	choices  []string // of a list, numbered from 1
 	required bool
-	system   bool // set by the server, ignored in writes
-	index    bool // looked up without reading every row
+	layouts  []string // the forms a day may be written in
+	system   bool     // set by the server, ignored in writes
+	index    bool     // looked up without reading every row
 }
 
 // resource describes one resource; name is its path as the vendor writes it.
@@ -34,6 +36,8 @@ type resource struct {
 	label  []string // the fields shown as the value of a reference to it
 	noAPI  bool     // cannot be created, changed or deleted by the API
 	extra  bool     // can have extra fields
+	// zeroOne shows deleted as 0 or 1, as the sample of /sales does.
+	zeroOne bool
 }
 
 func text(name string, maxLength int) field { return field{name: name, typ: typeText, max: maxLength} }
@@ -41,7 +45,10 @@ func number(name string) field              { return field{name: name, typ: type
 func integer(name string) field             { return field{name: name, typ: typeInteger} }
 func flag(name string) field                { return field{name: name, typ: typeBool} }
 func date(name string) field                { return field{name: name, typ: typeDate} }
-func ref(name, table string) field          { return field{name: name, typ: typeRef, table: table} }
+func day(name string) field {
+	return field{name: name, typ: typeDay, layouts: append([]string{shownDay}, writtenDates...)}
+}
+func ref(name, table string) field { return field{name: name, typ: typeRef, table: table} }
 
 func must(f field) field    { f.required = true; return f }
 func indexed(f field) field { f.index = true; return f }
@@ -98,6 +105,10 @@ func resources() []resource {
 			ref("currencyId", "currencies"), integer("timeZoneId"), flag("default"), flag("mainEnvironment")}},
 		{name: "users", noAPI: true, extra: true, label: []string{"name", "lastName"}, fields: []field{extID(),
 			text("name", 100), text("lastName", 100), indexed(text("email", 100)), flag("isActive"), integer("level")}},
+		// New ones at the end: the first id of a resource comes from its place.
+		activities(), calendar(), opportunities(), sales(),
+		valueList("opportunityStatuses", integer("won"), flag("endStatus"), integer("order"), integer("idParent"),
+			integer("salesProbability")),
 	}
 }
 
@@ -137,7 +148,8 @@ func salesOrders() resource {
 		[]field{extID(), must(indexed(text("reference", 100))), must(ref("branchId", "branches")),
 			must(ref("salesRepId", "users")), must(ref("statusId", "salesorderStatuses")),
 			indexed(ref("accountId", "accounts")), indexed(ref("contactId", "contacts")),
-			ref("currencyId", "currencies"), integer("accountAddressId"), integer("opportunityId"), integer("rateId"),
+			ref("currencyId", "currencies"), integer("accountAddressId"), ref("opportunityId", "opportunities"),
+			integer("rateId"),
 			ref("typeId", "orderTypes"), integer("number"), integer("year"), text("comment", 6000),
 			text("internalComment", 6000), date("closedDate"),
 			// The vendor's own spelling, in requests and in answers.
@@ -154,6 +166,45 @@ func salesOrderLines() resource {
 			must(field{name: "quantity", typ: typeQuantity}), must(number("price")), text("description", 2000),
 			integer("order")},
 		numbers("total", "discount1", "discount2", "discount3", "discount4"))}
+}
+
+// activities have an extId in the sample of a read; that it can be written is not documented (A112).
+func activities() resource {
+	return resource{name: "activities", extra: true, label: []string{"comment"}, fields: []field{
+		must(indexed(ref("accountId", "accounts"))), must(ref("typeId", "activityTypes")),
+		must(ref("salesRepId", "users")), must(date("date")), ref("contactId", "contacts"),
+		ref("opportunityId", "opportunities"), text("comment", 6000), extID(), flag("checkin"), integer("checkinTypeId"),
+		date("checkoutDate"), integer("permissionLevel"), flag("readOnly")}}
+}
+
+// calendar holds events, and tasks where task is true. No field is documented as required (A113); those an integration
+// with a real tenant always sends are asked for, but for what goes without saying.
+func calendar() resource {
+	return resource{name: "calendar", extra: true, label: []string{"subject"}, fields: []field{
+		must(text("subject", 250)), must(ref("typeId", "activityTypes")), must(ref("salesRepId", "users")),
+		must(ref("branchId", "branches")), must(day("startDate")), text("startHour", 5), day("endDate"), text("endHour", 5),
+		indexed(ref("accountId", "accounts")), ref("contactId", "contacts"), ref("opportunityId", "opportunities"),
+		text("comment", 6000), extID(), flag("allDay"), flag("task"), flag("completed"), flag("sendNotification"),
+		integer("reminder"), integer("permissionLevel"), flag("readOnly")}}
+}
+
+func opportunities() resource {
+	return resource{name: "opportunities", extra: true, label: []string{"reference"}, fields: []field{
+		extID(), must(indexed(text("reference", 100))), must(ref("salesRepId", "users")),
+		must(ref("statusId", "opportunityStatuses")), must(ref("branchId", "branches")), must(integer("salesProbability")),
+		indexed(ref("accountId1", "accounts")), ref("accountId2", "accounts"), ref("accountId3", "accounts"), number("total"),
+		ref("currencyId", "currencies"), ref("type_id", "opportunityTypes"), date("salesForecastDate"), date("wonDate"),
+		date("lostDate"), date("closedDate"), text("comments", 6000), integer("permissionLevel"), flag("readOnly")}}
+}
+
+// sales are booked revenue: an amount on a date for an account, without currency, status or order, and without extra
+// fields. All six fields of a create are called required; the external ids name account and user once more, and the
+// sample of a read shows that a user's that nobody has is kept (A137).
+func sales() resource {
+	return resource{name: "sales", zeroOne: true, label: []string{"extId"}, fields: []field{
+		must(extID()), must(indexed(ref("accountId", "accounts"))), must(text("accountExtId", 255)),
+		must(text("salesRepExtId", 255)), must(date("date")), must(number("total")),
+		{name: "salesRepId", typ: typeRef, table: "users", system: true}}}
 }
 
 // extraFieldDefinitions is the resource behind /extrafields/{resource}.

@@ -23,6 +23,7 @@ const maxBody = 1 << 20
 type route struct {
 	op      string // such as "sage.salesorders.create": for faults and counts
 	table   *table
+	hooks   bool // in place of a table
 	id      int64
 	badID   bool
 	verb    string // list, get, create, update, delete, schema, login
@@ -58,6 +59,9 @@ func (s *Server) route(r *http.Request) route {
 	}
 	parts := strings.Split(path, "/")
 	name, rest := parts[0], parts[1:]
+	if name == "hooks" {
+		return routeHooks(r.Method, rest)
+	}
 	opName := name
 	if name == "extrafields" {
 		if len(rest) == 0 {
@@ -71,15 +75,34 @@ func (s *Server) route(r *http.Request) route {
 	}
 	at := route{table: t, allowed: true}
 	at.verb = verb(r.Method, rest)
-	if len(rest) == 1 && rest[0] != "schema" {
-		id, err := strconv.ParseInt(rest[0], 10, 64)
-		at.id, at.badID = id, err != nil
-	}
+	at.readID(rest)
 	if at.verb == "" || t.resource.noAPI && (at.verb == "create" || at.verb == "update" || at.verb == "delete") {
 		at.verb, at.allowed = "unsupported", false
 	}
 	at.op = "sage." + opName + "." + at.verb
 	return at
+}
+
+// routeHooks reads the path below hooks, which are no table: they have names of their own, no schema, and are not told of
+// by hooks.
+func routeHooks(method string, rest []string) route {
+	at := route{hooks: true, allowed: true, verb: verb(method, rest)}
+	at.readID(rest)
+	if len(rest) > 1 {
+		return route{}
+	}
+	if at.verb == "" || at.verb == "schema" || at.verb == "update" {
+		at.verb, at.allowed = "unsupported", false
+	}
+	at.op = "sage.hooks." + at.verb
+	return at
+}
+
+func (at *route) readID(rest []string) {
+	if len(rest) == 1 && rest[0] != "schema" {
+		id, err := strconv.ParseInt(rest[0], 10, 64)
+		at.id, at.badID = id, err != nil
+	}
 }
 
 func verb(method string, rest []string) string {
@@ -121,6 +144,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, at route) {
 		answerError(w, http.StatusBadRequest, "The request is invalid.", 0)
 		return
 	}
+	if at.hooks {
+		s.serveHooks(w, r, at, actor{userID: userID})
+		return
+	}
 	switch at.verb {
 	case "list":
 		s.list(w, r, at.table)
@@ -153,6 +180,10 @@ func (s *Server) appendRecord(buf []byte, t *table, row *record, idsOnly bool) [
 		buf = append(buf, '"')
 		buf = append(buf, f.name...)
 		buf = append(buf, '"', ':')
+		if t.resource.zeroOne && f.key == "deleted" {
+			buf = strconv.AppendInt(buf, int64(btoi(row.deleted())), 10)
+			continue
+		}
 		buf = s.appendValue(buf, f, row.values[f.key], idsOnly)
 	}
 	return append(buf, '}')

@@ -8,7 +8,8 @@ import (
 
 // ExtraField is a field that the tenant added to a resource. In records it is called as in Name, which begins with Z_.
 type ExtraField struct {
-	// Resource is one of accounts, contacts, products, salesorders, users: not order lines.
+	// Resource is one of accounts, activities, calendar, contacts, opportunities, products, salesorders, users: not order
+	// lines, not sales.
 	Resource string
 	// Name as it is in records, such as "Z_PaymentStatus".
 	Name string
@@ -18,6 +19,14 @@ type ExtraField struct {
 	Required bool
 	// Choices of a list, numbered from 1.
 	Choices []string
+}
+
+// SubscriptionExtraFields are the extra fields on opportunities that Tallystick writes.
+func SubscriptionExtraFields() []ExtraField {
+	return []ExtraField{
+		{Resource: "opportunities", Name: extraPrefix + "SubscriptionStatus", Type: "text"},
+		{Resource: "opportunities", Name: extraPrefix + "SubscriptionInterval", Type: "text"},
+	}
 }
 
 const extraPrefix = "Z_"
@@ -136,7 +145,7 @@ func (f *field) describe() map[string]any {
 		if f.max > 0 {
 			p["maxLength"] = f.max
 		}
-	case typeDate:
+	case typeDate, typeDay:
 		p["type"], p["format"] = nullable("string"), "date-time"
 	case typeDecimal:
 		p["type"] = nullable("number")

@@ -19,9 +19,11 @@ const BasePath = "/api/v4"
 
 // User is somebody who works in Sage. One with keys can log in to the API.
 type User struct {
-	ID                   int64
-	FirstName, LastName  string
-	Email                string
+	ID                  int64
+	FirstName, LastName string
+	Email               string
+	// ExtID is the user's id in another system, which rows of /sales name.
+	ExtID                string
 	PublicKey, SecretKey string
 }
 
@@ -45,6 +47,24 @@ type Options struct {
 	ClockOffset time.Duration
 	// LineBumpsOrder makes a change of a line an update of its order. Whether it is one is not documented (A71).
 	LineBumpsOrder bool
+	// OpportunityStatuses replace the default ones.
+	OpportunityStatuses []OpportunityStatus
+	// ActivityTypes replaces the one default activity type, for tenants with more than one choice.
+	ActivityTypes []string
+	// Unfilterable are fields that a where clause may not name, as "activities.comment", or not with one operator, as
+	// "salesorders.extId LIKE": that is error 901. What can be filtered by is documented for few fields (A110, A111).
+	Unfilterable []string
+	// IgnoreActivityExtID drops the extId of an activity that is written, as it is not documented that it can be (A112).
+	IgnoreActivityExtID bool
+	// DeleteBumps makes a deletion move dateUpdated too. Whether it does is not documented (A110).
+	DeleteBumps bool
+	// CalendarDate is the only form in which dates of the calendar may be written, as a layout of package time; any of the
+	// known ones where it is empty. The documents do not say (A114).
+	CalendarDate string
+	// RefuseNegativeTotals refuses rows of /sales with a total below 0. Whether Sage does is not documented (A138).
+	RefuseNegativeTotals bool
+	// Hooks say how hooks are sent.
+	Hooks HookOptions
 	// Faults is asked what goes wrong; nil is nothing.
 	Faults *faults.Plan
 	// OnWrite is told of every write the moment it is committed; nil tells nobody. It must return soon and call nothing of
@@ -60,6 +80,13 @@ type Status struct {
 	Won, Lost bool
 }
 
+// OpportunityStatus is a stage of opportunities. The vendor's sample of a final one has won 1 and endStatus true.
+type OpportunityStatus struct {
+	Name      string
+	Won       int64
+	EndStatus bool
+}
+
 // Server is the tenant. It is an http.Handler for BasePath and safe for use from many goroutines.
 type Server struct {
 	opts Options
@@ -69,6 +96,8 @@ type Server struct {
 	writes   []Write
 	sessions map[string]session
 	logins   int64
+	hooks    []*hook
+	sender   sender
 
 	counter.Requests
 
@@ -88,13 +117,20 @@ func New(opts Options) *Server {
 		opts.SessionLife = time.Hour
 	}
 	if opts.ExtraFields == nil {
-		opts.ExtraFields = DefaultExtraFields()
+		opts.ExtraFields = append(DefaultExtraFields(), SubscriptionExtraFields()...)
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
 	s := &Server{opts: opts, tables: map[string]*table{}, sessions: map[string]session{}}
 	s.SetLimit(opts.RequestsPerSecond)
+	s.sender.start(opts)
+	s.makeTables()
+	s.fill()
+	return s
+}
+
+func (s *Server) makeTables() {
 	// Different first ids, so that an id of one resource taken for that of another is found out.
 	first := int64(100)
 	for _, r := range resources() {
@@ -106,8 +142,21 @@ func New(opts Options) *Server {
 			first += 1000
 		}
 	}
-	s.fill()
-	return s
+	for _, entry := range s.opts.Unfilterable {
+		name, what, _ := strings.Cut(strings.ToLower(entry), ".")
+		t := s.table(name)
+		if t.unfilterable == nil {
+			t.unfilterable = map[string]bool{}
+		}
+		t.unfilterable[what] = true
+	}
+	if s.opts.CalendarDate != "" {
+		for _, f := range s.table("calendar").fields {
+			if f.typ == typeDay {
+				f.layouts = []string{s.opts.CalendarDate}
+			}
+		}
+	}
 }
 
 // Start serves on a free loopback port until Close.
@@ -125,12 +174,13 @@ func (s *Server) Start() error {
 // URL is the base URL for SAGE_BASE_URL, such as "http://127.0.0.1:41234/api/v4". Call it after Start.
 func (s *Server) URL() string { return "http://" + s.listener.Addr().String() + BasePath }
 
-// Close ends serving and waits for writes that were to commit late.
+// Close ends serving, waits for writes that were to commit late, and drops the hooks that are still to be sent.
 func (s *Server) Close() {
 	if s.http != nil {
 		_ = s.http.Close()
 	}
 	s.opts.Faults.Wait()
+	s.sender.stop()
 }
 
 // Keys are the API user's public and secret key.

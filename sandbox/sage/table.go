@@ -27,6 +27,8 @@ type table struct {
 	ids      []int64 // ascending
 	index    map[string]map[string][]int64
 	next     int64
+	// unfilterable are the fields that where refuses, alone or with an operator, all in lower case: see Options.
+	unfilterable map[string]bool
 }
 
 func newTable(r resource, firstID int64) *table {

@@ -19,13 +19,19 @@ func DefaultStatuses() []Status {
 	return []Status{{Name: "Open"}, {Name: "Won", Won: true}, {Name: "Lost", Lost: true}}
 }
 
+// DefaultOpportunityStatuses are those of a tenant with one open, one won and one lost.
+func DefaultOpportunityStatuses() []OpportunityStatus {
+	return []OpportunityStatus{{Name: "Open"}, {Name: "Won", Won: 1, EndStatus: true}, {Name: "Lost", EndStatus: true}}
+}
+
 // fill makes users, value lists and extra fields.
 func (s *Server) fill() {
 	users := s.table("users")
 	byID := slices.SortedFunc(slices.Values(s.opts.Users), func(a, b User) int { return cmp.Compare(a.ID, b.ID) })
 	for _, u := range byID {
 		users.next = u.ID
-		s.seed("users", map[string]any{"name": u.FirstName, "lastname": u.LastName, "email": u.Email, "isactive": true})
+		s.seed("users", map[string]any{"name": u.FirstName, "lastname": u.LastName, "email": u.Email, "isactive": true,
+			"extid": nullable(u.ExtID)})
 	}
 	for _, c := range [][3]string{{"EUR", "€", "Euro"}, {"USD", "$", "US Dollar"}, {"GBP", "£", "Pound Sterling"},
 		{"JPY", "¥", "Yen"}, {"KWD", "KD", "Kuwaiti Dinar"}, {"CHF", "CHF", "Swiss Franc"}} {
@@ -50,12 +56,38 @@ func (s *Server) fill() {
 		s.seed("salesorderStatuses", map[string]any{"descriptionen": status.Name, "won": status.Won,
 			"lost": status.Lost, "order": int64(i + 1)})
 	}
-	for _, list := range []string{"accountTypes", "accountStatuses", "contactTypes", "orderTypes", "activityTypes",
-		"opportunityTypes", "productCategories", "productFamilies"} {
+	s.fillPipeline()
+	for _, list := range []string{"accountTypes", "accountStatuses", "contactTypes", "orderTypes", "opportunityTypes",
+		"productCategories", "productFamilies"} {
 		s.seed(list, map[string]any{"descriptionen": "Standard"})
 	}
 	for _, e := range s.opts.ExtraFields {
 		s.addExtraField(e)
+	}
+}
+
+func nullable(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
+
+func (s *Server) fillPipeline() {
+	stages := s.opts.OpportunityStatuses
+	if stages == nil {
+		stages = DefaultOpportunityStatuses()
+	}
+	for i, stage := range stages {
+		s.seed("opportunityStatuses", map[string]any{"descriptionen": stage.Name, "won": stage.Won,
+			"endstatus": stage.EndStatus, "order": int64(i + 1)})
+	}
+	types := s.opts.ActivityTypes
+	if types == nil {
+		types = []string{"Standard"}
+	}
+	for _, name := range types {
+		s.seed("activityTypes", map[string]any{"descriptionen": name})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,13 @@ import (
 
 // writtenDates are the forms in which dates are accepted: the documents' samples use a blank, public code a T and Z.
 var writtenDates = []string{"2006-01-02 15:04:05", time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02"}
+
+// shownDay is how the sample of a calendar entry shows a date, "15/07/07" in one of July 2015; whether that is the year
+// first is inferred from it (A114).
+const shownDay = "06/01/02"
+
+// hourForm is how the sample shows the hours of a calendar entry.
+var hourForm = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
 
 // fromJSON turns what a client wrote into a stored value, or says why it can't be.
 func (f *field) fromJSON(v any) (any, error) {
@@ -44,20 +52,36 @@ func (f *field) fromJSON(v any) (any, error) {
 		}
 		return nil, fmt.Errorf("%s must be true or false", f.name)
 	default:
-		s, _ := v.(string)
-		for _, layout := range writtenDates {
-			if t, err := time.Parse(layout, s); err == nil {
-				return t.UTC(), nil
-			}
-		}
-		return nil, fmt.Errorf("%s must be a date", f.name)
+		return f.dateFromJSON(v)
 	}
+}
+
+func (f *field) dateFromJSON(v any) (any, error) {
+	s, _ := v.(string)
+	layouts := writtenDates
+	if f.typ == typeDay {
+		layouts = f.layouts
+	}
+	for _, layout := range layouts {
+		t, err := time.Parse(layout, s)
+		switch {
+		case err != nil:
+			continue
+		case f.typ == typeDay:
+			return t.UTC().Truncate(24 * time.Hour), nil
+		}
+		return t.UTC(), nil
+	}
+	return nil, fmt.Errorf("%s must be a date", f.name)
 }
 
 func (f *field) textFromJSON(v any) (any, error) {
 	s, ok := v.(string)
 	if !ok {
 		return nil, fmt.Errorf("%s must be a text", f.name)
+	}
+	if (f.name == "startHour" || f.name == "endHour") && !hourForm.MatchString(s) {
+		return nil, fmt.Errorf("%s must be an hour", f.name)
 	}
 	if f.max > 0 && utf8.RuneCountInString(s) > f.max {
 		return nil, fmt.Errorf("%s is longer than %d characters", f.name, f.max)
@@ -110,6 +134,9 @@ func (s *Server) appendValue(buf []byte, f *field, v any, idsOnly bool) []byte {
 	case domain.Number:
 		return append(buf, x...)
 	case time.Time:
+		if f.typ == typeDay {
+			return appendString(buf, x.Format(shownDay))
+		}
 		return appendString(buf, showDate(x))
 	case int64:
 		var label string

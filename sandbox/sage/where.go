@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 )
 
 // The where language, as far as the vendor documents it and public code uses it:
@@ -197,6 +196,9 @@ func (p *parser) test() (clause, error) {
 	}
 	c := test{f: f, not: p.take("not")}
 	c.op = strings.ToLower(p.next())
+	if p.t.unfilterable[f.key] || p.t.unfilterable[f.key+" "+c.op] {
+		return nil, errBadWhere
+	}
 	switch c.op {
 	case "=", "<>", "<", "<=", ">", ">=":
 		l, err := p.literal(f)
@@ -249,13 +251,12 @@ func (p *parser) literal(f *field) (any, error) {
 		return unquote(word), nil
 	case f.typ == typeText || word == "" || word == "'":
 		return nil, errBadWhere
-	case f.typ == typeDate && quoted:
-		for _, layout := range writtenDates {
-			if t, err := time.Parse(layout, unquote(word)); err == nil {
-				return t.UTC(), nil
-			}
+	case (f.typ == typeDate || f.typ == typeDay) && quoted:
+		at, err := f.dateFromJSON(unquote(word))
+		if err != nil {
+			return nil, errBadWhere
 		}
-		return nil, errBadWhere
+		return at, nil
 	case f.typ == typeBool:
 		switch strings.ToLower(word) {
 		case "true", "1":
@@ -275,7 +276,7 @@ func (p *parser) literal(f *field) (any, error) {
 }
 
 func literalType(t fieldType) fieldType {
-	if t == typeDecimal || t == typeDate {
+	if t == typeDecimal || t == typeDate || t == typeDay {
 		return t
 	}
 	return typeInteger

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tallystick/tallystick/domain"
 )
 
 // actor is who writes, and by which way.
@@ -151,6 +153,9 @@ func (s *Server) remove(t *table, id int64, by actor) error {
 	now := s.now()
 	t.set(row, "deleted", true)
 	t.stamp(row, "deleted", by.userID, now)
+	if s.opts.DeleteBumps {
+		t.stamp(row, "updated", by.userID, now)
+	}
 	s.undefineExtra(t, row)
 	s.log("delete", t, row, nil, by, now)
 	return nil
@@ -201,7 +206,28 @@ func (s *Server) accept(t *table, in map[string]any) (map[string]any, error) {
 		}
 		values[f.key] = v
 	}
-	return values, nil
+	return values, s.special(t, values)
+}
+
+// special is what two resources do with some of their fields.
+func (s *Server) special(t *table, values map[string]any) error {
+	switch t.resource.name {
+	case "activities":
+		if s.opts.IgnoreActivityExtID {
+			delete(values, "extid")
+		}
+	case "sales":
+		if total, ok := values["total"].(domain.Number); ok && s.opts.RefuseNegativeTotals && compareNumbers(total, "0") < 0 {
+			return refused("total must not be negative")
+		}
+		if extID, ok := values["salesrepextid"].(string); ok {
+			values["salesrepid"] = nil
+			if users := s.table("users").lookup("extid", extID); len(users) > 0 {
+				values["salesrepid"] = users[0]
+			}
+		}
+	}
+	return nil
 }
 
 func names(t *table, values map[string]any) []string {
@@ -222,10 +248,12 @@ func (s *Server) log(verb string, t *table, row *record, fields []string, by act
 	if s.opts.OnWrite != nil {
 		s.opts.OnWrite(done)
 	}
+	s.fire(verb, t, row)
 	if id, ok := row.values["salesorderid"].(int64); ok && s.opts.LineBumpsOrder {
 		orders := s.table("salesorders")
 		if order := orders.rows[id]; order != nil {
 			orders.stamp(order, "updated", by.userID, now)
+			s.fire("update", orders, order)
 		}
 	}
 }
