@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/tallystick/tallystick/activities"
+	"github.com/tallystick/tallystick/domain"
 )
 
 // Hint says why an object should be looked at again. It never carries the object: the process reads that itself, so
@@ -44,7 +45,7 @@ func (d Door) LookAtOrder(ctx context.Context, location, order string, hint Hint
 	options := client.StartWorkflowOptions{
 		ID:                    PaymentToOrderID(location, order),
 		TaskQueue:             MainQueue,
-		TypedSearchAttributes: startAttributes(location, order),
+		TypedSearchAttributes: startAttributes(location, order, StateWorking),
 		StaticSummary:         "HighLevel order " + order + " into the books",
 		Priority:              Priority(location, urgency(ctx, hint)),
 	}
@@ -61,7 +62,7 @@ func (d Door) LookAtInvoice(ctx context.Context, location, invoice string, hint 
 	options := client.StartWorkflowOptions{
 		ID:                    InvoiceToOrderID(location, invoice),
 		TaskQueue:             MainQueue,
-		TypedSearchAttributes: startAttributes(location, invoice),
+		TypedSearchAttributes: startAttributes(location, invoice, StateWorking),
 		StaticSummary:         "Orders of HighLevel invoice " + invoice,
 		Priority:              Priority(location, urgency(ctx, hint)),
 	}
@@ -73,12 +74,33 @@ func (d Door) LookAtInvoice(ctx context.Context, location, invoice string, hint 
 	return nil
 }
 
+// LookAtFulfillment asks the process that follows the goods of an order to look at both sides again.
+func (d Door) LookAtFulfillment(ctx context.Context, location, order string, hint Hint) error {
+	state := StateWorking
+	if hint.Event == activities.FulfillmentOpened {
+		state = string(domain.FulfillmentCreated) // known without a pass
+	}
+	options := client.StartWorkflowOptions{
+		ID:                    FulfillmentID(location, order),
+		TaskQueue:             MainQueue,
+		TypedSearchAttributes: startAttributes(location, order, state),
+		StaticSummary:         "Shipping of HighLevel order " + order,
+		Priority:              Priority(location, urgency(ctx, hint)),
+	}
+	_, err := d.Temporal.SignalWithStartWorkflow(ctx, options.ID, LookSignal, hint, options,
+		FulfillmentType, FulfillmentInput{Location: location, OrderID: order})
+	if err != nil {
+		return fmt.Errorf("hand the shipping of order %s to Temporal: %w", order, err)
+	}
+	return nil
+}
+
 // LookAtConnection asks the process of a connection to follow what has become of it.
 func (d Door) LookAtConnection(ctx context.Context, location string, hint Hint) error {
 	options := client.StartWorkflowOptions{
 		ID:                    ConnectionUpkeepID(location),
 		TaskQueue:             MainQueue,
-		TypedSearchAttributes: startAttributes(location, location),
+		TypedSearchAttributes: startAttributes(location, location, StateWorking),
 		StaticSummary:         "Connection of HighLevel location " + location,
 		Priority:              Priority(location, UpkeepPriority),
 	}
@@ -101,9 +123,9 @@ func urgency(ctx context.Context, hint Hint) int {
 	return urgencyOf(hint.Source)
 }
 
-func startAttributes(location, object string) temporal.SearchAttributes {
+func startAttributes(location, object, state string) temporal.SearchAttributes {
 	return temporal.NewSearchAttributes(
-		LocationAttribute.ValueSet(location), ObjectAttribute.ValueSet(object), StateAttribute.ValueSet(StateWorking))
+		LocationAttribute.ValueSet(location), ObjectAttribute.ValueSet(object), StateAttribute.ValueSet(state))
 }
 
 // ForSweeps is the door as the sweeps use it, which know an object and why it should be looked at.
@@ -117,4 +139,8 @@ func (s sweepDoor) LookAtOrder(ctx context.Context, location, order, event strin
 
 func (s sweepDoor) LookAtInvoice(ctx context.Context, location, invoice, event string) error {
 	return s.door.LookAtInvoice(ctx, location, invoice, Hint{Source: FromSweep, Event: event, At: time.Now().UTC()})
+}
+
+func (s sweepDoor) LookAtFulfillment(ctx context.Context, location, order, event string) error {
+	return s.door.LookAtFulfillment(ctx, location, order, Hint{Source: FromSweep, Event: event, At: time.Now().UTC()})
 }

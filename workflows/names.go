@@ -42,7 +42,7 @@ var (
 	ParkedAttribute   = temporal.NewSearchAttributeKeyKeyword("TallystickParked")
 )
 
-// The values of StateAttribute.
+// The values of StateAttribute. A lifecycle shows its domain.FulfillmentState instead, once it is known.
 const (
 	StateWorking = "working"
 	StateParked  = "parked"

@@ -21,9 +21,19 @@ func bookingStep(ctx workflow.Context, summary string) workflow.Context {
 	return onQueue(ctx, SageQueue, 10*time.Minute, summary)
 }
 
+// postingStep is for steps that write to HighLevel. Its time covers the wait for a write whose outcome is unknown.
+func postingStep(ctx workflow.Context, summary string) workflow.Context {
+	return onQueue(ctx, GHLQueue, 5*time.Minute, summary)
+}
+
 // sweepStep is for one page of a sweep.
 func sweepStep(ctx workflow.Context, summary string) workflow.Context {
 	return onQueue(ctx, GHLQueue, 5*time.Minute, summary)
+}
+
+// sageSweepStep is for all that changed in Sage since the last sweep.
+func sageSweepStep(ctx workflow.Context, summary string) workflow.Context {
+	return onQueue(ctx, SageQueue, 10*time.Minute, summary)
 }
 
 // choreStep is for work on our own store that also hands hints to Temporal.
@@ -39,6 +49,30 @@ func tellingStep(ctx workflow.Context, summary string) workflow.Context {
 		StartToCloseTimeout:    30 * time.Second,
 		ScheduleToCloseTimeout: 24 * time.Hour,
 		HeartbeatTimeout:       heartbeatTimeout,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 15 * time.Minute,
+		},
+		Summary: summary,
+	})
+}
+
+// teamStep is for a message to a team, and enteringStep for an entry that tells people in Sage. Neither is worth more than
+// a day of attempts. An interrupted one is waited for, since the next run begins it again.
+func teamStep(ctx workflow.Context, summary string) workflow.Context {
+	return newsStep(ctx, MainQueue, 30*time.Second, summary)
+}
+
+func enteringStep(ctx workflow.Context, summary string) workflow.Context {
+	return newsStep(ctx, SageQueue, 10*time.Minute, summary)
+}
+
+func newsStep(ctx workflow.Context, queue string, limit time.Duration, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              queue,
+		StartToCloseTimeout:    limit,
+		ScheduleToCloseTimeout: 24 * time.Hour,
+		HeartbeatTimeout:       heartbeatTimeout,
+		WaitForCancellation:    true,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 15 * time.Minute,
 		},

@@ -15,6 +15,7 @@ var (
 	intoSage *activities.Sage
 	ledger   *activities.Ledger
 	upkeep   *activities.Connections
+	toTeams  *activities.Teams
 )
 
 // PaymentToOrderInput names the HighLevel order.

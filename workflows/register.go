@@ -10,5 +10,7 @@ func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(PaymentToOrder, workflow.RegisterOptions{Name: PaymentToOrderType})
 	r.RegisterWorkflowWithOptions(InvoiceToOrder, workflow.RegisterOptions{Name: InvoiceToOrderType})
 	r.RegisterWorkflowWithOptions(PaymentSweep, workflow.RegisterOptions{Name: PaymentSweepType})
+	r.RegisterWorkflowWithOptions(Fulfillment, workflow.RegisterOptions{Name: FulfillmentType})
+	r.RegisterWorkflowWithOptions(FulfillmentSweep, workflow.RegisterOptions{Name: FulfillmentSweepType})
 	r.RegisterWorkflowWithOptions(ConnectionUpkeep, workflow.RegisterOptions{Name: ConnectionUpkeepType})
 }
