@@ -115,9 +115,9 @@ type crew struct {
 }
 
 func (c *crew) build(giveUp func(error)) error {
-	people, err := notify.New(c.config.Telling.WebhookURL.Reveal(), transport.NewPool())
+	people, err := c.people()
 	if err != nil {
-		return fmt.Errorf("NOTIFY_WEBHOOK_URL: %w", err)
+		return err
 	}
 	cfg, door := c.config, workflows.Door{Temporal: c.temporal}.ForSweeps()
 	worker.SetStickyWorkflowCacheSize(cfg.Process.WorkflowCache)
@@ -125,22 +125,43 @@ func (c *crew) build(giveUp func(error)) error {
 	workflows.Register(c.processes)
 	c.processes.RegisterActivity(&activities.Ledger{
 		Store: c.books, Look: door, Overlap: cfg.Sync.Overlap, RefundWindow: cfg.Sync.RefundWindow, From: cfg.Sync.From.Time,
-		RetryParkedAfter: cfg.Sync.Interval,
+		RetryParkedAfter: cfg.Sync.Interval, Fulfillment: c.directory.Fulfillment,
 	})
 	c.processes.RegisterActivity(&activities.Connections{
-		Store: c.books, Notify: people, Schedules: schedules.Keeper{
+		Store: c.books, Notify: people.Notify, Schedules: schedules.Keeper{
 			Client: c.temporal.ScheduleClient(), Every: cfg.Sync.Interval, DeepEvery: cfg.Sync.DeepInterval,
 			FulfillmentEvery: cfg.Sync.Fulfillments,
 		},
 	})
+	c.processes.RegisterActivity(people)
 	fromGHL := worker.New(c.temporal, workflows.GHLQueue, c.vendor(cfg.Process.ConcurrentGHL, giveUp))
 	fromGHL.RegisterActivity(&activities.GHL{
-		Client: c.directory.GHL, Store: c.books, Look: door, OnlyTest: c.directory.OnlyTest,
+		Client: c.directory.GHL, Store: c.books, Look: door, OnlyTest: c.directory.OnlyTest, Fulfillment: c.directory.Fulfillment,
 	})
 	intoSage := worker.New(c.temporal, workflows.SageQueue, c.vendor(cfg.Process.ConcurrentSage, giveUp))
-	intoSage.RegisterActivity(&activities.Sage{Client: c.directory.Sage, Store: c.books})
+	intoSage.RegisterActivity(&activities.Sage{
+		Client: c.directory.Sage, Store: c.books, Look: door, Fulfillment: c.directory.Fulfillment,
+		Templates: people.Templates, Links: people.Links,
+	})
 	c.vendors = []worker.Worker{fromGHL, intoSage}
 	return nil
+}
+
+// people are those who are told of what becomes of orders, and the words for it.
+func (c *crew) people() (*activities.Teams, error) {
+	cfg := c.config.Telling
+	webhook, err := notify.New(cfg.WebhookURL.Reveal(), transport.NewPool())
+	if err != nil {
+		return nil, fmt.Errorf("NOTIFY_WEBHOOK_URL: %w", err)
+	}
+	texts, err := notify.LoadTemplates(cfg.Templates)
+	if err != nil {
+		return nil, fmt.Errorf("NOTIFY_TEMPLATES: %w", err)
+	}
+	return &activities.Teams{
+		Store: c.books, Notify: webhook, Templates: texts, Steps: cfg.Steps,
+		Links: notify.Links{GHLOrder: cfg.GHLOrder, SageOrder: cfg.SageOrder, Workflow: cfg.Workflow},
+	}, nil
 }
 
 // chores is how many steps the worker that runs the processes carries out at once.
