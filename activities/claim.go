@@ -2,10 +2,13 @@ package activities
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
 	"go.temporal.io/sdk/activity"
+
+	"github.com/tallystick/tallystick/internal/store"
 )
 
 const (
@@ -17,18 +20,28 @@ const (
 	claimPause    = 20 * time.Millisecond
 )
 
-// held is an exclusive right to some external identities.
+// held is an exclusive right to some identities.
 type held struct {
-	sage             *Sage
+	store            *store.Store
 	location, holder string
 	keys             []string
 }
 
 // claim takes the exclusive right to make the records of some external identities, since Sage accepts the same extId
 // twice and two orders may need the same new customer or product at once. Claims live in the store and hold among all
-// workers. The same workflow may claim again what it holds, so a step that died goes on at its next attempt.
+// workers. The same step of the same workflow may claim again what it holds, so one that died goes on at its next attempt.
 func (a *Sage) claim(ctx context.Context, location string, keys ...string) (*held, error) {
-	h := &held{sage: a, location: location, holder: holderOf(ctx)}
+	return claim(ctx, a.Store, location, holderOf(ctx), keys...)
+}
+
+// claimOrder takes the exclusive right to rewrite the line in the comment of a Sage order: it is read, changed and written
+// as one, and there are two who do.
+func (a *Sage) claimOrder(ctx context.Context, location string, sageID int64) (*held, error) {
+	return a.claim(ctx, location, fmt.Sprintf("salesorder:%d", sageID))
+}
+
+func claim(ctx context.Context, books *store.Store, location, holder string, keys ...string) (*held, error) {
+	h := &held{store: books, location: location, holder: holder}
 	h.keys = slices.Compact(slices.Sorted(slices.Values(keys))) // one order for all, or two could wait for each other
 	for deadline := time.Now().Add(claimPatience); ; {
 		err := h.renew(ctx)
@@ -47,9 +60,9 @@ func (a *Sage) claim(ctx context.Context, location string, keys ...string) (*hel
 // renew makes the claims last on, right before a write. A claim that lapsed and went to another is a Busy fault: then
 // nothing may be written, since the other may be writing the same.
 func (h *held) renew(ctx context.Context) error {
-	taken, err := h.sage.Store.Claim(ctx, h.location, h.holder, claimLife, h.keys...)
+	taken, err := h.store.Claim(ctx, h.location, h.holder, claimLife, h.keys...)
 	if err == nil && !taken {
-		return faultf(Busy, "another order is bringing the same customer, product or order into Sage at this moment")
+		return faultf(Busy, "another step is bringing the same customer, product, order or shipment at this moment")
 	}
 	return err
 }
@@ -60,18 +73,34 @@ func (h *held) release(ctx context.Context, cause error) error {
 	if cause != nil && faultOf(cause).Kind == OutcomeUnknown {
 		return cause
 	}
-	// A step that is cancelled must still give back; a claim left behind would hold others up until it lapses.
-	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimPatience)
-	defer cancel()
-	if err := h.sage.Store.Release(free, h.location, h.holder, h.keys...); err != nil {
-		logger(ctx).Warn("a claim was not given back and lapses by itself", "location", h.location, "error", err)
-	}
+	h.giveBack(ctx)
 	return cause
 }
 
+func (h *held) giveBack(ctx context.Context) {
+	// A step that is cancelled must still give back; a claim left behind would hold others up until it lapses.
+	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimPatience)
+	defer cancel()
+	if err := h.store.Release(free, h.location, h.holder, h.keys...); err != nil {
+		logger(ctx).Warn("a claim was not given back and lapses by itself", "location", h.location, "error", err)
+	}
+}
+
+// holderOf is a step of a workflow, whatever its attempt.
 func holderOf(ctx context.Context) string {
 	if !activity.IsActivity(ctx) {
 		return "direct"
 	}
-	return activity.GetInfo(ctx).WorkflowExecution.ID
+	info := activity.GetInfo(ctx)
+	return info.WorkflowExecution.ID + " " + info.ActivityType.Name
+}
+
+// holderOfAttempt is one attempt of a step. An attempt that Temporal has given up may still be at work; nothing that it
+// holds is the next one's.
+func holderOfAttempt(ctx context.Context) string {
+	if !activity.IsActivity(ctx) {
+		return "direct"
+	}
+	info := activity.GetInfo(ctx)
+	return fmt.Sprintf("%s %s %s %d", info.WorkflowExecution.ID, info.WorkflowExecution.RunID, info.ActivityID, info.Attempt)
 }

@@ -14,7 +14,7 @@ type FulfillmentWindow struct {
 	// From and To bound the orders of HighLevel, by when they were placed.
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
-	// SageSince is where the last sweep of the Sage orders ended, less an overlap, by Sage's own clock.
+	// SageSince is when the last sweep of the Sage orders that finished began.
 	SageSince time.Time `json:"sageSince"`
 }
 
@@ -54,8 +54,6 @@ type SageSweep struct {
 	// Rows were read, Looks hints handed out.
 	Rows  int `json:"rows"`
 	Looks int `json:"looks"`
-	// Newest is the latest change that was seen, by Sage's own clock; zero if there was none.
-	Newest time.Time `json:"newest,omitzero"`
 }
 
 // SweepSageOrders reads the Sage orders of ours that changed and has those lifecycles looked at whose fields say something
@@ -87,8 +85,6 @@ func (l *Ledger) RemindFulfillments(ctx context.Context, in RemindFulfillmentsIn
 type CloseFulfillmentWindowInput struct {
 	Location string            `json:"location"`
 	Window   FulfillmentWindow `json:"window"`
-	// Newest is that of the SageSweep.
-	Newest time.Time `json:"newest,omitzero"`
 }
 
 // CloseFulfillmentWindow notes how far the sweep of Sage came, and forgets what no later sweep lists. It is run as a local

@@ -205,7 +205,7 @@ func (b *bringing) plausible(byReference []sage.Order) []sage.Order {
 // lines are: whatever happens next finds the order by its id and does not take people's lines for ours. Several sales
 // may want the same order at the same time; the first one gets it.
 func (b *bringing) adopt(ctx context.Context, order *sage.Order) error {
-	claim, err := b.sage.claim(ctx, b.in.Sale.Location, fmt.Sprintf("salesorder:%d", order.ID))
+	claim, err := b.sage.claimOrder(ctx, b.in.Sale.Location, order.ID)
 	if err != nil {
 		return err
 	}
@@ -224,7 +224,7 @@ func (b *bringing) writeAdoption(ctx context.Context, claim *held, order *sage.O
 	if err := claim.renew(ctx); err != nil {
 		return err
 	}
-	now.ExtID, now.InternalComment = b.booking.ExtID, withNote(now.InternalComment, []fact{{factLines, string(b.mark)}})
+	now.ExtID, now.InternalComment = b.booking.ExtID, withNote(now.InternalComment, []string{factLines}, []fact{{factLines, string(b.mark)}})
 	*order = now
 	return b.conn.Orders.Update(ctx, order.ID, sage.OrderFields{ExtID: &now.ExtID, InternalComment: &now.InternalComment})
 }

@@ -60,6 +60,7 @@ type bringing struct {
 	adopting bool
 	mark     lineMark
 	lines    []store.LineRecord
+	opening  opening
 }
 
 func (b *bringing) run(ctx context.Context) (Outcome, error) {
@@ -102,6 +103,9 @@ func (b *bringing) prepare(ctx context.Context) (outcome Outcome, done bool, err
 		return "", false, faultf(Conflict, "the books have this sale as %s, and HighLevel now says %s; that move is not possible, "+
 			"so look at its payments in HighLevel", from, to)
 	}
+	if err := b.readLife(ctx); err != nil {
+		return "", false, err
+	}
 	if b.conn, err = b.sage.connect(ctx, sale.Location); err != nil {
 		return "", false, err
 	}
@@ -115,6 +119,7 @@ func (b *bringing) create(ctx context.Context) (Outcome, error) {
 	if b.products, err = b.ensureProducts(ctx); err != nil {
 		return "", err
 	}
+	b.opening.write = b.opening.followed()
 	doing(ctx, "making the order")
 	t, total := b.conn.tenant, b.booking.Total.Decimal()
 	reference := clip(b.booking.Reference, nameLength)
@@ -156,6 +161,7 @@ func (b *bringing) update(ctx context.Context, order sage.Order) (Outcome, error
 			return "", err
 		}
 	}
+	b.opening.write = b.writesLife(order)
 	var changes lineChanges
 	if b.mark != theirLines {
 		changes = b.linePlan(order).changes(have)
@@ -212,7 +218,31 @@ func (b *bringing) bringHeader(ctx context.Context, order sage.Order) (bool, err
 		return false, nil
 	}
 	doing(ctx, "writing the order")
-	return true, b.conn.Orders.Update(ctx, order.ID, fields)
+	if fields.InternalComment == nil {
+		return true, b.conn.Orders.Update(ctx, order.ID, fields)
+	}
+	claim, err := b.sage.claimOrder(ctx, b.in.Sale.Location, order.ID)
+	if err != nil {
+		return true, err
+	}
+	return true, claim.release(ctx, b.rewriteHeader(ctx, claim, order.ID))
+}
+
+// rewriteHeader writes the header of an order in whose comment the line changes, from the comment as it is under the
+// claim: the lifecycle's facts may have been written into it since.
+func (b *bringing) rewriteHeader(ctx context.Context, claim *held, id int64) error {
+	now, found, err := b.conn.Orders.Lookup(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !found || now.Locked() != "" {
+		return faultf(Mismatch, "the Sage order %d was deleted or locked while it was written", id)
+	}
+	fields, _ := b.headerChanges(now)
+	if err := claim.renew(ctx); err != nil {
+		return err
+	}
+	return b.conn.Orders.Update(ctx, id, fields)
 }
 
 // headerChanges are the fields we own that differ. The reference, the account and the contact of an order that stands
@@ -232,7 +262,8 @@ func (b *bringing) headerChanges(order sage.Order) (sage.OrderFields, bool) {
 	if status := b.nextStatus(order); status != 0 && order.StatusID.ID != status {
 		fields.StatusID, differs = &status, true
 	}
-	extra, comment := b.conn.tenant.factWrites(order, b.booking, b.mark)
+	owned, facts := b.facts()
+	extra, comment := b.conn.tenant.factWrites(order, owned, facts)
 	if len(extra) > 0 {
 		fields.Extra, differs = extra, true
 	}
@@ -334,18 +365,21 @@ func names(f sage.OrderFields) string {
 	return strings.Join(list, ", ")
 }
 
-// enter records the booking in the ledger, and what was seen of the source.
+// enter records the booking in the ledger, and what was seen of the source, and hands the order on to its lifecycle.
 func (b *bringing) enter(ctx context.Context) error {
+	if err := b.openLife(ctx); err != nil {
+		return err
+	}
 	sale, s := b.in.Sale, b.booking.Settlement
 	err := b.sage.Store.RecordOrder(ctx, store.OrderRecord{
 		Location: sale.Location, OrderID: sale.OrderID, SageID: b.orderID, Adopted: b.mark != "" || b.record.Adopted,
 		AsOf: sale.AsOf(), Digest: b.booking.Digest(), State: s.State,
 		Total: b.booking.Total, Paid: s.Paid, Refunded: s.Refunded, Lines: b.lines, BroughtAt: time.Now().UTC(),
 	}, b.in.Sightings...)
-	if errors.Is(err, store.ErrStale) {
-		return nil // newer news is in the books already
+	if err != nil && !errors.Is(err, store.ErrStale) { // else newer news is in the books already
+		return err
 	}
-	return err
+	return b.handOn(ctx)
 }
 
 func (b *bringing) forgetRecord() {

@@ -19,7 +19,7 @@ func saleOf(location string, order ghl.Order, transactions []ghl.Transaction) (d
 	sale := domain.Sale{
 		Location: location, OrderID: order.ID, Status: order.Status, Live: !order.Test, Currency: currency,
 		CouponCode: order.CouponCode, Customer: customerOf(order.ContactID, order.Contact),
-		CreatedAt: order.CreatedAt, UpdatedAt: order.UpdatedAt,
+		FulfillmentWord: order.FulfillmentStatus, CreatedAt: order.CreatedAt, UpdatedAt: order.UpdatedAt,
 	}
 	if strings.EqualFold(order.Source.Type, "invoice") {
 		sale.InvoiceID = order.Source.ID
@@ -102,7 +102,8 @@ func itemOf(item ghl.OrderItem, currency domain.Currency) (one domain.Item, know
 	if !item.Price.Amount.IsSet() {
 		return one, false, nil
 	}
-	one = domain.Item{PriceID: item.Price.ID, ProductID: item.Product.ID, Name: cmp.Or(item.Name, item.Product.Name, item.Price.Name)}
+	one = domain.Item{PriceID: item.Price.ID, ProductID: item.Product.ID,
+		Name: cmp.Or(item.Name, item.Product.Name, item.Price.Name), Kind: domain.ProductKindOf(item.Product.Type)}
 	of := currency
 	if item.Price.Currency != "" {
 		if of, err = domain.ParseCurrency(item.Price.Currency); err != nil {
