@@ -3,7 +3,7 @@ package sage
 // Activity is something that was done for an account: a call, a visit, a shipment. There is no link to a sales order.
 type Activity struct {
 	Audit
-	// ExtID is in the sample of a read (endpoint pages). Whether it can be written is not documented: see
+	// ExtID is in the sample of a read (endpoint pages). Whether it can be written is not documented (A112): see
 	// NoteResource.FindMarked.
 	ExtID         string `json:"extId"`
 	AccountID     Ref    `json:"accountId"`

@@ -24,7 +24,7 @@ type CalendarEntry struct {
 	AllDay    Bool      `json:"allDay"`
 	Task      Bool      `json:"task"`
 	Completed Bool      `json:"completed"`
-	// SendNotification asked Sage to tell the user. What it does then is not documented.
+	// SendNotification asks Sage to tell the user (A113).
 	SendNotification Bool `json:"sendNotification"`
 	ReadOnly         Bool `json:"readOnly"`
 	// Extra are the tenant's own fields.

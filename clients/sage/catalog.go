@@ -31,6 +31,7 @@ type Catalog struct {
 	users      *cached[[]User]
 	countries  *cached[[]Country]
 	activities *cached[[]Entry]
+	stages     *cached[[]OpportunityStatus]
 	orders     *cached[Schema]
 }
 
@@ -42,6 +43,7 @@ func newCatalog(c *Client, ttl time.Duration, now func() time.Time, logger *slog
 		users:      newCached("users", ttl, now, logger, c.Users.Live),
 		countries:  newCached("countries", ttl, now, logger, c.Countries.Live),
 		activities: newCached("activity types", ttl, now, logger, c.ActivityTypes.Live),
+		stages:     newCached("opportunity statuses", ttl, now, logger, c.OpportunityStatuses.Live),
 		orders:     newCached("order schema", ttl, now, logger, c.Orders.Schema),
 	}
 }
@@ -54,6 +56,7 @@ func (k *Catalog) Forget() {
 	k.users.forget()
 	k.countries.forget()
 	k.activities.forget()
+	k.stages.forget()
 	k.orders.forget()
 }
 

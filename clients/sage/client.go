@@ -80,6 +80,14 @@ type Client struct {
 	Activities *NoteResource[Activity, ActivityFields]
 	// Calendar holds events and tasks of users.
 	Calendar *NoteResource[CalendarEntry, CalendarFields]
+	// Opportunities are sales that are expected.
+	Opportunities *KeyedResource[Opportunity, OpportunityFields]
+	// Sales are booked revenue, which is something else than Orders.
+	Sales *KeyedResource[Sale, SaleFields]
+	// Hooks are the addresses that Sage calls when records change.
+	Hooks *Hooks
+	// OpportunityStatuses are the stages of opportunities.
+	OpportunityStatuses *ValueList[OpportunityStatus]
 	// ActivityTypes are the kinds of activities and calendar entries.
 	ActivityTypes *ValueList[Entry]
 	// OrderStatuses, Currencies, Branches, Users and Countries are the value lists that orders refer to.
@@ -135,6 +143,12 @@ func New(options Options) (*Client, error) {
 	c.session = newSession(func(ctx context.Context) (string, error) {
 		return login(ctx, rest, options.PublicKey, options.PrivateKey)
 	}, options.Now)
+	c.makeResources()
+	c.Catalog = newCatalog(c, options.CatalogTTL, options.Now, options.Logger)
+	return c, nil
+}
+
+func (c *Client) makeResources() {
 	c.Accounts = newKeyed[Account, AccountFields](c, "accounts", "/accounts", accountFields)
 	c.Contacts = newKeyed[Contact, ContactFields](c, "contacts", "/contacts", contactFields)
 	c.Products = newKeyed[Product, ProductFields](c, "products", "/products", productFields)
@@ -144,14 +158,16 @@ func New(options Options) (*Client, error) {
 		newKeyed[Activity, ActivityFields](c, "activities", "/activities", activityFields)}
 	c.Calendar = &NoteResource[CalendarEntry, CalendarFields]{
 		newKeyed[CalendarEntry, CalendarFields](c, "calendar", "/calendar", calendarFields)}
+	c.Opportunities = newKeyed[Opportunity, OpportunityFields](c, "opportunities", "/opportunities", opportunityFields)
+	c.Sales = newKeyed[Sale, SaleFields](c, "sales", "/sales", saleFields)
+	c.Hooks = &Hooks{c}
+	c.OpportunityStatuses = newValueList[OpportunityStatus](c, OpportunityStatuses)
 	c.ActivityTypes = newValueList[Entry](c, ActivityTypes)
 	c.OrderStatuses = newValueList[OrderStatus](c, SalesOrderStatuses)
 	c.Currencies = newValueList[Currency](c, Currencies)
 	c.Branches = newValueList[Branch](c, Branches)
 	c.Users = newValueList[User](c, Users)
 	c.Countries = newValueList[Country](c, Countries)
-	c.Catalog = newCatalog(c, options.CatalogTTL, options.Now, options.Logger)
-	return c, nil
 }
 
 func (o *Options) setDefaults() {
