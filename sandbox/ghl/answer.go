@@ -67,7 +67,7 @@ func badValues(query url.Values) []string {
 			}
 		}
 	}
-	for _, name := range []string{"isInstalled", "onTrial"} {
+	for _, name := range []string{"isInstalled", "onTrial", "getPaymentsCollectedCount", "availableInStore", "includedInStore"} {
 		if v := query.Get(name); v != "" && v != "true" && v != "false" {
 			wrong = append(wrong, name+" must be a boolean value")
 		}

@@ -60,7 +60,12 @@ func (s *Server) PlaceOrder(in NewOrder) (Order, error) {
 }
 
 func (s *Server) putOrder(o *Order) {
-	s.orders.put(o.ID, o.CreatedAt, o, "location:"+o.LocationID, "contact:"+o.ContactID, "source:"+o.Source.ID)
+	s.orders.put(o.ID, o.CreatedAt, o, o.keys()...)
+}
+
+// keys are what an order is looked up by.
+func (o *Order) keys() []string {
+	return []string{"location:" + o.LocationID, "contact:" + o.ContactID, "source:" + o.Source.ID}
 }
 
 func (s *Server) buildOrder(in NewOrder) (*Order, error) {
@@ -168,19 +173,20 @@ func (s *Server) TakePayment(orderID string, in NewPayment) (Transaction, error)
 		s.mu.Unlock()
 		return Transaction{}, fmt.Errorf("%w: order %s", ErrUnknown, orderID)
 	}
+	t := s.orderPayment(o, in)
+	s.payments.put(t.ID, t.CreatedAt, t, t.keys()...)
+	events := s.booked(o, t)
+	taken := *t
+	s.mu.Unlock()
+	s.sendAll(events)
+	return taken, nil
+}
+
+// orderPayment is a payment of an order, and the first of the subscription that came of it.
+func (s *Server) orderPayment(o *Order, in NewPayment) *Transaction {
 	t := &Transaction{ID: in.ID, LocationID: o.LocationID, ContactID: o.ContactID, OrderID: o.ID, EntityType: "order",
-		EntityID: o.ID, Amount: in.Amount, AmountRefunded: domain.NewMoney(0, o.Currency), Status: in.Status,
-		LiveMode: o.LiveMode, MarkAsTest: o.MarkAsTest, Source: o.Source, CreatedAt: in.At}
-	if t.ID == "" {
-		t.ID = s.newID("transaction")
-	}
-	if t.Status == "" {
-		t.Status = "succeeded"
-	}
-	if t.CreatedAt.IsZero() {
-		t.CreatedAt = s.now()
-	}
-	t.UpdatedAt, t.ChargeID = t.CreatedAt, "ch_"+t.ID
+		EntityID: o.ID, Amount: in.Amount, Status: in.Status, LiveMode: o.LiveMode, MarkAsTest: o.MarkAsTest,
+		Source: o.Source, CreatedAt: in.At}
 	if t.Amount.Currency == "" {
 		cleared, _ := s.cleared(o)
 		t.Amount = domain.NewMoney(o.Amount.Minor-cleared.Minor, o.Currency)
@@ -191,16 +197,54 @@ func (s *Server) TakePayment(orderID string, in NewPayment) (Transaction, error)
 			t.EntityType, t.EntityID = "invoice", t.InvoiceID
 		}
 	}
-	keys := []string{"location:" + t.LocationID, "contact:" + t.ContactID, "entity:" + t.EntityID, "paid:" + o.ID}
+	if subs := s.subscriptions.index["entity:"+o.ID]; len(subs) > 0 {
+		sub := subs[0].value
+		t.SubscriptionID, t.Provider = sub.GatewayID, sub.Provider
+		sub.charged(t.Status)
+	}
+	s.completePayment(t)
+	return t
+}
+
+// completePayment fills in what was left out.
+func (s *Server) completePayment(t *Transaction) {
+	if t.ID == "" {
+		t.ID = s.newID("transaction")
+	}
+	if t.Status == "" {
+		t.Status = "succeeded"
+	}
+	if t.Provider == "" {
+		t.Provider = "stripe"
+	}
+	if t.CreatedAt.IsZero() {
+		t.CreatedAt = s.now()
+	}
+	t.UpdatedAt, t.ChargeID = later(t.UpdatedAt, t.CreatedAt), "ch_"+t.ID
+	if t.AmountRefunded.Currency == "" {
+		t.AmountRefunded = domain.NewMoney(0, t.Amount.Currency)
+	}
+	if t.Status == "succeeded" {
+		t.FulfilledAt = t.CreatedAt
+	}
+}
+
+// keys are what a payment is looked up by.
+func (t *Transaction) keys() []string {
+	keys := []string{"location:" + t.LocationID, "contact:" + t.ContactID}
+	if t.EntityID != "" {
+		keys = append(keys, "entity:"+t.EntityID)
+	}
+	if t.OrderID != "" {
+		keys = append(keys, "paid:"+t.OrderID)
+	}
 	if t.InvoiceID != "" && t.EntityID != t.InvoiceID {
 		keys = append(keys, "entity:"+t.InvoiceID)
 	}
-	s.payments.put(t.ID, t.CreatedAt, t, keys...)
-	events := s.booked(o, t)
-	taken := *t
-	s.mu.Unlock()
-	s.sendAll(events)
-	return taken, nil
+	if t.SubscriptionID != "" {
+		keys = append(keys, "subscription:"+t.SubscriptionID)
+	}
+	return keys
 }
 
 // SettlePayment ends a pending payment as "succeeded" or "failed".
@@ -210,6 +254,9 @@ func (s *Server) SettlePayment(transactionID, status string) error {
 	if t == nil {
 		s.mu.Unlock()
 		return fmt.Errorf("%w: transaction %s", ErrUnknown, transactionID)
+	}
+	if subs := s.subscriptions.index["gateway:"+t.SubscriptionID]; len(subs) > 0 && t.Status == "pending" {
+		subs[0].value.charged(status)
 	}
 	t.Status, t.UpdatedAt = status, later(t.UpdatedAt, s.now())
 	events := s.booked(s.orders.byID[t.OrderID], t)
@@ -224,6 +271,9 @@ func (s *Server) booked(o *Order, t *Transaction) []event {
 		return nil
 	}
 	t.FulfilledAt = t.UpdatedAt
+	if o == nil { // a renewal, or a payment without an order
+		return nil
+	}
 	o.UpdatedAt = later(o.UpdatedAt, s.now())
 	cleared, _ := s.cleared(o)
 	full := cleared.Minor >= o.Amount.Minor
@@ -259,6 +309,10 @@ func (s *Server) Refund(transactionID string, amount domain.Money) error {
 	}
 	t.AmountRefunded, t.UpdatedAt = sum, later(t.UpdatedAt, s.now())
 	o := s.orders.byID[t.OrderID]
+	if o == nil {
+		s.mu.Unlock()
+		return nil
+	}
 	if s.opts.RefundTouchesOrder {
 		o.UpdatedAt = later(o.UpdatedAt, s.now())
 	}
@@ -267,6 +321,34 @@ func (s *Server) Refund(transactionID string, amount domain.Money) error {
 	s.mu.Unlock()
 	if change {
 		return s.SetOrderStatus(o.ID, s.opts.RefundedStatus)
+	}
+	return nil
+}
+
+// Chargeback is a customer's bank that takes a payment back, perhaps long after it: the transaction's status changes to
+// what Options.ChargebackStatus says, and nothing is sent.
+func (s *Server) Chargeback(transactionID string) error {
+	return s.EditPayment(transactionID, func(t *Transaction) {
+		t.Status = s.opts.ChargebackStatus
+		if s.opts.ChargebackRefunds {
+			t.AmountRefunded = t.Amount
+		}
+	})
+}
+
+// EditPayment changes a transaction, as late news from a payment provider does, and renews its updatedAt, unless the
+// edit sets it. It sends nothing and leaves the order alone.
+func (s *Server) EditPayment(transactionID string, edit func(*Transaction)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.payments.byID[transactionID]
+	if t == nil {
+		return fmt.Errorf("%w: transaction %s", ErrUnknown, transactionID)
+	}
+	before := t.UpdatedAt
+	edit(t)
+	if t.UpdatedAt.Equal(before) {
+		t.UpdatedAt = later(before, s.now())
 	}
 	return nil
 }

@@ -41,6 +41,14 @@ func (c *Contact) fullName() string {
 // AddContact adds a customer; an empty ID or LocationID is filled in. It returns the id.
 func (s *Server) AddContact(c Contact) string {
 	s.mu.Lock()
+	c = s.putContact(c)
+	s.mu.Unlock()
+	s.send("ContactCreate", c.ID)
+	return c.ID
+}
+
+// putContact keeps a customer, with what was left out filled in.
+func (s *Server) putContact(c Contact) Contact {
 	if c.ID == "" {
 		c.ID = s.newShortID("contact")
 	}
@@ -55,9 +63,7 @@ func (s *Server) AddContact(c Contact) string {
 	}
 	c.DateUpdated = c.DateAdded
 	s.contacts[c.ID] = &c
-	s.mu.Unlock()
-	s.send("ContactCreate", c.ID)
-	return c.ID
+	return c
 }
 
 // EditContact changes a customer. It reports whether there is one.

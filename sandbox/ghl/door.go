@@ -67,6 +67,10 @@ func (s *Server) handle(op operation, answer func(call)) {
 		s.opts.Faults.Serve(op.name, w, r, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if loc, ok := s.validate(w, r, who, op); ok {
 				answer(call{w, r, who, loc})
+				if s.opts.AfterPage != nil && slices.Contains(op.query, "offset") {
+					_, offset := page(r.URL.Query())
+					s.opts.AfterPage(op.name, offset)
+				}
 			}
 		}), s.refuseCaller)
 	})

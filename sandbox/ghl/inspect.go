@@ -34,6 +34,27 @@ func (s *Server) Payments(orderID string) []Transaction {
 	return out
 }
 
+// Transactions gives all transactions of all locations, oldest first.
+func (s *Server) Transactions() []Transaction {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := make([]Transaction, len(s.payments.sorted))
+	for i, e := range s.payments.sorted {
+		out[i] = *e.value
+	}
+	return out
+}
+
+// Transaction gives a transaction, and false if there is none.
+func (s *Server) Transaction(id string) (Transaction, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if t := s.payments.byID[id]; t != nil {
+		return *t, true
+	}
+	return Transaction{}, false
+}
+
 // Invoice gives an invoice, and false if there is none.
 func (s *Server) Invoice(id string) (Invoice, bool) {
 	s.mu.RLock()

@@ -72,7 +72,7 @@ func (s *Server) listOrders(c call) {
 		answerJSON(c.w, map[string]any{"data": []any{}, "totalCount": 0})
 		return
 	}
-	q := query[Order]{key: "location:" + c.loc.id}
+	q := query[Order]{key: "location:" + c.loc.id, order: s.opts.ListOrder}
 	q.from, q.to = s.window(in)
 	q.limit, q.offset = page(in)
 	if id := in.Get("contactId"); id != "" {
@@ -124,9 +124,12 @@ func (s *Server) orderRow(o *Order) map[string]any {
 		"currency": s.currency(o.Currency, o.ID), "amount": s.money(o.Amount), "subtotal": s.money(o.Subtotal),
 		"discount": s.money(o.Discount), "status": o.Status, "liveMode": o.LiveMode, "totalProducts": len(o.Items),
 		"sourceType": o.Source.Type, "sourceSubType": o.Source.SubType, "sourceName": o.Source.Name,
-		"sourceId": o.Source.ID, "sourceMeta": o.Source.Meta, "fulfillmentStatus": o.FulfillmentStatus,
+		"sourceId": o.Source.ID, "fulfillmentStatus": o.FulfillmentStatus,
 		"onetimeProducts": len(o.Items), "recurringProducts": 0,
 		"createdAt": stamp(o.CreatedAt), "updatedAt": stamp(o.UpdatedAt)}
+	if o.Source.Meta != nil {
+		row["sourceMeta"] = o.Source.Meta
+	}
 	if o.CouponCode != "" {
 		row["couponCode"] = o.CouponCode
 	}

@@ -76,6 +76,25 @@ type Options struct {
 	// RefuseOverfulfillment answers 422 to a fulfillment of more than is left of the order. By default it is made, with
 	// another e-mail: the harsher reading for whoever repeats one.
 	RefuseOverfulfillment bool
+	// RenewalEntity says what a subscription's later charges are booked on: "" is nothing, "subscription" is HighLevel's
+	// id of it, "order" is the order that it was subscribed by. HighLevel publishes nothing about it.
+	RenewalEntity string
+	// ChargebackStatus is the status of a transaction that was charged back: "disputed" where it is empty.
+	// ChargebackRefunds makes amountRefunded the whole amount as well. HighLevel publishes neither.
+	ChargebackStatus  string
+	ChargebackRefunds bool
+	// PausedStatus is the status of a paused subscription; see PauseSubscription for what it is by default.
+	PausedStatus string
+	// PayPalInStep keeps status and snapshot of PayPal's subscriptions in step, which HighLevel says it does not.
+	PayPalInStep bool
+	// StripePeriodInItems has the current period in the items of Stripe's snapshot, as Stripe does since 2025, instead of
+	// in the subscription.
+	StripePeriodInItems bool
+	// ListOrder is how lists of orders, transactions and subscriptions are sorted. HighLevel publishes no order.
+	ListOrder ListOrder
+	// AfterPage is called when a list has been read, with the operation's name and the offset, before the client has all
+	// of the answer: for rows that change between two pages.
+	AfterPage func(operation string, offset int)
 	// Webhooks say what is sent and how it is retried.
 	Webhooks WebhookOptions
 	// Faults is asked what goes wrong; nil is nothing.
@@ -102,8 +121,11 @@ type Server struct {
 	mails     int                       // to customers
 	orders    shelf[Order]
 	payments  shelf[Transaction]
-	invoices  shelf[Invoice]
-	made      map[string]int // ids made so far, by kind
+
+	subscriptions shelf[Subscription]
+
+	invoices shelf[Invoice]
+	made     map[string]int // ids made so far, by kind
 
 	counter.Requests
 	quotas   quotas
@@ -126,6 +148,9 @@ func New(opts Options) *Server {
 	if opts.Limits == (Limits{}) {
 		opts.Limits = PublishedLimits()
 	}
+	if opts.ChargebackStatus == "" {
+		opts.ChargebackStatus = "disputed"
+	}
 	if opts.FulfillmentWords == (FulfillmentWords{}) {
 		opts.FulfillmentWords = FulfillmentWords{Partial: "partially_fulfilled", Full: "fulfilled"}
 	}
@@ -135,9 +160,9 @@ func New(opts Options) *Server {
 	opts.App, opts.OAuth = opts.App.withDefaults(), opts.OAuth.withDefaults()
 	s := &Server{opts: opts, mux: http.NewServeMux(), locations: map[string]*location{}, companies: map[string]string{},
 		tokens: map[string]*caller{}, oauth: newOAuth(opts.App), quotas: newQuotas(),
-		contacts: map[string]*Contact{}, products: newShelf[Product](), prices: newShelf[Price](),
+		contacts: map[string]*Contact{}, products: newShelf(func(v *Product) time.Time { return v.UpdatedAt }), prices: newShelf(func(v *Price) time.Time { return v.UpdatedAt }),
 		fulfilled: map[string][]*Fulfillment{},
-		orders:    newShelf[Order](), payments: newShelf[Transaction](), invoices: newShelf[Invoice](),
+		orders:    newShelf(func(v *Order) time.Time { return v.UpdatedAt }), payments: newShelf(func(v *Transaction) time.Time { return v.UpdatedAt }), subscriptions: newShelf(func(v *Subscription) time.Time { return v.UpdatedAt }), invoices: newShelf(func(v *Invoice) time.Time { return v.UpdatedAt }),
 		made: map[string]int{}}
 	s.AddCompany(Company{ID: DefaultCompany, Name: "Sandbox Agency"})
 	s.AddSubAccount(SubAccount{ID: opts.LocationID, Name: "Sandbox Shop", Token: opts.Token, Scopes: opts.TokenScopes})
@@ -146,6 +171,7 @@ func New(opts Options) *Server {
 	s.fulfillmentRoutes()
 	s.productRoutes()
 	s.transactionRoutes()
+	s.subscriptionRoutes()
 	s.contactRoutes()
 	s.invoiceRoutes()
 	s.oauthRoutes()

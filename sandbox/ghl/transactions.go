@@ -14,12 +14,16 @@ type Transaction struct {
 	ID, LocationID, ContactID string
 	// OrderID is the order that is paid, InvoiceID its invoice, if it has one.
 	OrderID, InvoiceID string
-	// EntityType and EntityID are what the payment is booked on: "order" or "invoice".
+	// EntityType and EntityID are what the payment is booked on: "order" or "invoice"; a renewal as Options say.
 	EntityType, EntityID string
-	Amount               domain.Money
+	// SubscriptionID is the payment provider's id of a subscription, not HighLevel's.
+	SubscriptionID string
+	// Provider is "stripe" and so on.
+	Provider string
+	Amount   domain.Money
 	// AmountRefunded grows with each refund. There is no other trace of one.
 	AmountRefunded domain.Money
-	// Status is "succeeded", "pending" or "failed".
+	// Status is "succeeded", "pending" or "failed"; after a chargeback as Options.ChargebackStatus says.
 	Status               string
 	LiveMode, MarkAsTest bool
 	Source               Source
@@ -54,7 +58,10 @@ func (s *Server) listTransactions(c call) {
 		if id := in.Get("entityId"); id != "" {
 			q.key = "entity:" + id
 		}
-		q.keep = transactionFilter(in, c.loc)
+		if id := in.Get("subscriptionId"); id != "" && q.key == "location:"+c.loc.id {
+			q.key = "subscription:" + id
+		}
+		q.keep, q.order = transactionFilter(in, c.loc), s.opts.ListOrder
 		found, total = s.payments.page(q)
 	}
 	rows := make([]any, len(found))
@@ -73,7 +80,7 @@ func transactionFilter(in url.Values, loc *location) func(*Transaction) bool {
 	tests.add(in, "paymentMode", func(t *Transaction, v string) bool { return t.LiveMode == (v == "live") })
 	tests.add(in, "entitySourceType", func(t *Transaction, v string) bool { return t.Source.Type == v })
 	tests.add(in, "entitySourceSubType", func(t *Transaction, v string) bool { return t.Source.SubType == v })
-	tests.add(in, "subscriptionId", func(*Transaction, string) bool { return false })
+	tests.add(in, "subscriptionId", func(t *Transaction, v string) bool { return t.SubscriptionID == v })
 	tests.add(in, "search", func(t *Transaction, v string) bool {
 		return strings.Contains(strings.ToLower(t.Source.Name), strings.ToLower(v)) || t.ID == v
 	})
@@ -90,10 +97,14 @@ func (s *Server) transactionRow(t *Transaction) map[string]any {
 	row := s.transactionCore(t)
 	row["entitySourceType"], row["entitySourceSubType"] = t.Source.Type, t.Source.SubType
 	row["entitySourceName"], row["entitySourceId"] = t.Source.Name, t.Source.ID
-	row["entitySourceMeta"] = t.Source.Meta
-	row["paymentProviderType"] = "stripe"
+	if t.Source.Meta != nil {
+		row["entitySourceMeta"] = t.Source.Meta
+	}
+	row["paymentProviderType"] = t.Provider
 	row["paymentProviderConnectedAccount"] = "acct_sandbox"
-	row["paymentMethod"] = map[string]any{"card": map[string]any{"brand": "visa", "last4": "4242"}}
+	if t.Provider == "stripe" {
+		row["paymentMethod"] = map[string]any{"card": map[string]any{"brand": "visa", "last4": "4242"}}
+	}
 	if !t.FulfilledAt.IsZero() {
 		row["fulfilledAt"] = stamp(t.FulfilledAt)
 	}
@@ -105,10 +116,17 @@ func (s *Server) transactionRow(t *Transaction) map[string]any {
 
 // transactionCore is what rows and details have in common.
 func (s *Server) transactionCore(t *Transaction) map[string]any {
-	return map[string]any{"_id": t.ID, "altId": t.LocationID, "altType": "location", "contactId": t.ContactID,
+	doc := map[string]any{"_id": t.ID, "altId": t.LocationID, "altType": "location", "contactId": t.ContactID,
 		"currency": s.currency(t.Amount.Currency, t.ID), "amount": s.money(t.Amount), "status": t.Status,
-		"liveMode": t.LiveMode, "entityType": t.EntityType, "entityId": t.EntityID, "chargeId": t.ChargeID,
-		"amountRefunded": s.money(t.AmountRefunded), "createdAt": stamp(t.CreatedAt), "updatedAt": stamp(t.UpdatedAt)}
+		"liveMode": t.LiveMode, "chargeId": t.ChargeID, "amountRefunded": s.money(t.AmountRefunded),
+		"createdAt": stamp(t.CreatedAt), "updatedAt": stamp(t.UpdatedAt)}
+	if t.EntityID != "" {
+		doc["entityType"], doc["entityId"] = t.EntityType, t.EntityID
+	}
+	if t.SubscriptionID != "" {
+		doc["subscriptionId"] = t.SubscriptionID
+	}
+	return doc
 }
 
 func (s *Server) getTransaction(c call) {
@@ -121,7 +139,7 @@ func (s *Server) getTransaction(c call) {
 	}
 	doc := s.transactionCore(t)
 	doc["entitySource"] = t.Source
-	doc["paymentProvider"] = map[string]any{"type": "stripe", "connectedAccount": map[string]any{"accountId": "acct_sandbox"}}
+	doc["paymentProvider"] = map[string]any{"type": t.Provider, "connectedAccount": map[string]any{"accountId": "acct_sandbox"}}
 	doc["markAsTest"], doc["isParent"], doc["qboSynced"] = t.MarkAsTest, false, false
 	doc["traceId"] = s.newUUID("trace")
 	if t.InvoiceID != "" {
