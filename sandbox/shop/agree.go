@@ -16,6 +16,9 @@ type Report struct {
 	// Orders is how many orders HighLevel has, Due how many of them must be in Sage, InSage how many live sales orders of
 	// ours Sage has.
 	Orders, Due, InSage int
+	// Shipments is how many fulfilments the orders that are due have in HighLevel, Posted how many of them an app made,
+	// Delivered how many of the orders have arrived.
+	Shipments, Posted, Delivered int
 	// Differences are in words, one for each.
 	Differences []string
 }
@@ -47,6 +50,10 @@ func WithPeoplesLines() AgreeOption { return func(c *comparison) { c.peoplesLine
 // lines that add up; for any other order there is none; no account or contact of ours is there without an order, or
 // twice; no line is there without an order; and nobody but the API's user has written. An order of no value may be in
 // Sage or not.
+//
+// The shipping of each order stands in Sage as HighLevel, refunds and the waybills say, HighLevel has exactly one
+// fulfilment for each shipment, customers were written to of each that says so, and each step is one activity on the
+// account. Orders without a waybill are compared with what people made in HighLevel.
 func Agree(shop *ghl.Server, tenant *sage.Server, opts ...AgreeOption) Report {
 	report := Report{}
 	c := comparison{report: &report, shop: shop, tenant: tenant}
@@ -63,11 +70,13 @@ func Agree(shop *ghl.Server, tenant *sage.Server, opts ...AgreeOption) Report {
 	for _, o := range shop.Orders() {
 		report.Orders++
 		c.order(o)
+		c.shipping(o)
 		delete(c.byExtID, o.ID)
 	}
 	for id := range c.byExtID {
 		c.differ(id, "is in Sage, but not in HighLevel")
 	}
+	c.told()
 	c.customers()
 	c.lines()
 	c.writers()
@@ -92,6 +101,7 @@ type comparison struct {
 	contacts     map[int64]sage.Record
 	people       bool
 	peoplesLines bool
+	goods        goods
 }
 
 // load reads what is looked up more than once.
@@ -106,6 +116,7 @@ func (c *comparison) load() {
 		return out
 	}
 	c.accounts, c.contacts = byID(c.tenant.Live("accounts")), byID(c.tenant.Live("contacts"))
+	c.goods.load(c.tenant)
 }
 
 func (c *comparison) differ(orderID, format string, args ...any) {

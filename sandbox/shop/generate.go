@@ -18,8 +18,10 @@ type Data struct {
 	Customers []ghl.Contact
 	Products  []ghl.Product
 	Prices    []ghl.Price
-	// Actions are what customers and the shop's people do, in this order.
+	// Actions are what customers and the shop's people do with money, in this order.
 	Actions []Action
+	// Fates are what becomes of the goods, one for each order, in the order of placing.
+	Fates []Fate
 }
 
 // Kind is what an action does.
@@ -54,6 +56,7 @@ type generator struct {
 	dice     *rand.Rand
 	data     *Data
 	byMoney  map[domain.Currency][]ghl.Price
+	totals   map[string]domain.Money // by order
 	invoices int
 }
 
@@ -67,7 +70,8 @@ var currencies = []struct {
 // Generate makes everything that happens in a shop with so many orders.
 func Generate(seed int64, orders int) Data {
 	g := &generator{seed: seed, data: &Data{}, byMoney: map[domain.Currency][]ghl.Price{},
-		dice: rand.New(rand.NewPCG(uint64(seed), 0x7a11))} //nolint:gosec // a shop, not a secret
+		totals: map[string]domain.Money{},
+		dice:   rand.New(rand.NewPCG(uint64(seed), 0x7a11))} //nolint:gosec // a shop, not a secret
 	g.stock()
 	for i := range orders/3 + 1 {
 		g.customer(i)
@@ -76,6 +80,7 @@ func Generate(seed int64, orders int) Data {
 		g.sale(i)
 	}
 	slices.SortStableFunc(g.data.Actions, func(a, b Action) int { return cmp.Compare(a.at, b.at) })
+	g.fates()
 	return *g.data
 }
 
@@ -102,8 +107,9 @@ func (g *generator) between(from, to int64) int64 { return from + g.dice.Int64N(
 
 func (g *generator) stock() {
 	names := []string{"Shirt", "Mug", "Poster", "Course \"Ledgers & Lines\"", "Café table", "Notebook", "Lamp O'Neill", "Stick"}
+	types := map[string]string{"Course \"Ledgers & Lines\"": "DIGITAL", "Poster": "PHYSICAL/DIGITAL"}
 	for i, name := range names {
-		product := ghl.Product{ID: g.id("product", i), Name: name}
+		product := ghl.Product{ID: g.id("product", i), Name: name, Type: types[name]}
 		g.data.Products = append(g.data.Products, product)
 		for _, c := range currencies {
 			for _, variant := range []string{"small", "large"} {
@@ -149,6 +155,7 @@ func (g *generator) sale(i int) {
 		subtotal.Minor += qty * price.Amount.Minor
 	}
 	total := g.charges(&order, subtotal)
+	g.totals[order.ID] = total
 	if g.chance(15) {
 		g.invoices++
 		order.InvoiceNumber = strconv.Itoa(1000 + g.invoices)

@@ -42,13 +42,18 @@ type Shop struct {
 	data Data
 	ghl  *ghl.Server
 
-	mu   sync.Mutex
-	book map[string]Entry
+	mu       sync.Mutex
+	book     map[string]Entry
+	waybills Waybills
 }
 
-// New makes a shop on the server's first location.
+// New makes a shop on the server's first location. It sends nothing until Dispatch runs.
 func New(server *ghl.Server, opts Options) *Shop {
-	return &Shop{opts: opts, data: Generate(opts.Seed, opts.Orders), ghl: server, book: map[string]Entry{}}
+	s := &Shop{opts: opts, data: Generate(opts.Seed, opts.Orders), ghl: server, book: map[string]Entry{}}
+	for _, fate := range s.data.Fates {
+		s.waybills.Open(fate.OrderID)
+	}
+	return s
 }
 
 // Run lets everything happen, at the given pace, and returns when it has, or with the context's error.
@@ -155,9 +160,12 @@ func (s *Shop) Due() int {
 	return n
 }
 
-// Agree compares Sage with HighLevel, as the function Agree does, and both with the shop's own book.
+// Waybills say what has been done with the goods so far, for each order of the shop.
+func (s *Shop) Waybills() *Waybills { return &s.waybills }
+
+// Agree compares Sage with HighLevel, as the function Agree does, and both with the shop's own book and waybills.
 func (s *Shop) Agree(tenant *sage.Server, opts ...AgreeOption) Report {
-	report := Agree(s.ghl, tenant, opts...)
+	report := Agree(s.ghl, tenant, append([]AgreeOption{WithWaybills(&s.waybills)}, opts...)...)
 	c := comparison{report: &report}
 	for _, e := range s.Book() {
 		o, found := s.ghl.Order(e.OrderID)

@@ -173,6 +173,15 @@ func (o *office) book(order ghl.Order, paid, refunded int64, ids []string) {
 		"currencyId": o.sage.Find("currencies", string(order.Currency)), "total": amount(order.Amount.Minor),
 		"Z_PaymentStatus": status, "Z_PaidAmount": amount(paid), "Z_RefundedAmount": amount(refunded),
 		"Z_PaymentIds": strings.Join(ids, ","), "Z_PaidAt": "2026-11-22 10:00:00", "Z_CouponCode": order.CouponCode})
+	switch digital := o.digital(order); {
+	case refunded == paid:
+		o.ships(id, "cancelled")
+	case digital && paid >= order.Amount.Minor:
+		o.ships(id, "delivered")
+		o.enter(account, order.ID+" delivered")
+	default:
+		o.ships(id, "created")
+	}
 	left := order.Amount.Minor
 	for i, item := range order.Items {
 		total := min(left, item.Qty*item.Price.Amount.Minor)
