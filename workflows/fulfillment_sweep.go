@@ -1,8 +1,6 @@
 package workflows
 
 import (
-	"time"
-
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/tallystick/tallystick/activities"
@@ -22,8 +20,6 @@ type FulfillmentSweepProgress struct {
 	// At is the place in HighLevel's list of orders, Listed tells that its end was reached.
 	At     ghl.Cursor `json:"at"`
 	Listed bool       `json:"listed,omitempty"`
-	// Newest is the latest change in Sage that was seen, by Sage's own clock.
-	Newest time.Time `json:"newest,omitzero"`
 	// Rows counts rows read, Looks the hints handed to lifecycles.
 	Rows  int `json:"rows"`
 	Looks int `json:"looks"`
@@ -106,7 +102,6 @@ func (s *fulfillmentSweep) sweepSage(ctx workflow.Context) error {
 	}
 	s.progress.Rows += sweep.Rows
 	s.progress.Looks += sweep.Looks
-	s.progress.Newest = sweep.Newest
 	return nil
 }
 
@@ -124,5 +119,5 @@ func (s *fulfillmentSweep) remind(ctx workflow.Context) error {
 
 func (s *fulfillmentSweep) close(ctx workflow.Context) error {
 	return workflow.ExecuteLocalActivity(noteStep(ctx, "Move the cursor"), ledger.CloseFulfillmentWindow,
-		activities.CloseFulfillmentWindowInput{Location: s.location, Window: s.progress.Window, Newest: s.progress.Newest}).Get(ctx, nil)
+		activities.CloseFulfillmentWindowInput{Location: s.location, Window: s.progress.Window}).Get(ctx, nil)
 }
