@@ -14,6 +14,7 @@ import (
 	"github.com/tallystick/tallystick/clients/transport"
 	"github.com/tallystick/tallystick/domain"
 	"github.com/tallystick/tallystick/internal/notify"
+	"github.com/tallystick/tallystick/internal/store"
 )
 
 // Kind is the kind of a fault. It is the type of the Temporal application error, the reason kind of a parked item, and
@@ -156,6 +157,8 @@ func faultOf(err error) *Fault {
 		return faultOfCall(call, err)
 	case errors.As(err, &untold):
 		return faultOfMessage(untold)
+	case errors.Is(err, store.ErrChanged):
+		return &Fault{Kind: Busy, Words: "another step changed the same record at this moment", Err: err}
 	case outOfTime(err):
 		return &Fault{Kind: Unavailable, Words: "the step ran out of time", Err: err}
 	}

@@ -23,6 +23,8 @@ type GHL struct {
 	OnlyTest func(ctx context.Context, location string) (bool, error)
 	// Fulfillment says how lifecycles are followed; nil follows none.
 	Fulfillment Fulfiller
+
+	kinds productKinds
 }
 
 // reach gives the client of a location, and whether it is its test orders that count.
@@ -51,8 +53,9 @@ type OrderReading struct {
 	Sightings []store.Sighting `json:"sightings,omitempty"`
 }
 
-// ReadOrder reads an order with its transactions: two calls, one more while the customer is unknown, and two more for an
-// order that came from an invoice. An order without cleared money that the books do not have goes no further.
+// ReadOrder reads an order with its transactions: two calls, one more while the customer is unknown, two more for an order
+// that came from an invoice, and one for each product that was not seen lately where digital orders are delivered on
+// payment. An order without cleared money that the books do not have goes no further.
 func (g *GHL) ReadOrder(ctx context.Context, in ReadOrderInput) (OrderReading, error) {
 	ctx, stop := alive(ctx)
 	defer stop()
@@ -104,6 +107,13 @@ func (g *GHL) complete(ctx context.Context, client *ghl.Client, reading OrderRea
 		}
 	}
 	if err := g.addInvoiceNumber(ctx, client, sale); err != nil {
+		return reading, err
+	}
+	settings, err := g.Fulfillment.of(ctx, sale.Location)
+	if err != nil {
+		return reading, err
+	}
+	if err := g.kinds.resolve(ctx, client, sale.Location, settings, sale.Items); err != nil {
 		return reading, err
 	}
 	if reading.Customer, err = knownCustomer(ctx, g.Store, sale.Location, sale.CustomerExtID()); err != nil {

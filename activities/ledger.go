@@ -189,8 +189,8 @@ type LocationInput struct {
 // retryBatch bounds one round of RetryParked; the next sweep takes the rest.
 const retryBatch = 500
 
-// RetryParked has every parked order and invoice looked at again whose cause may have passed and whose wait is over. It
-// results in how many there were.
+// RetryParked has every parked order, invoice and lifecycle looked at again whose cause may have passed and whose wait is
+// over. It results in how many there were.
 func (l *Ledger) RetryParked(ctx context.Context, in LocationInput) (int, error) {
 	ctx, stop := alive(ctx)
 	defer stop()
@@ -207,6 +207,8 @@ func (l *Ledger) RetryParked(ctx context.Context, in LocationInput) (int, error)
 		case store.PaymentToOrder:
 		case store.InvoiceToOrder:
 			look = l.Look.LookAtInvoice
+		case store.Fulfillment:
+			look = l.Look.LookAtFulfillment
 		default:
 			continue // another version's, which knows what to do with it
 		}

@@ -113,13 +113,8 @@ func itemOf(item ghl.OrderItem, currency domain.Currency) (one domain.Item, know
 	if one.Price, err = domain.ParseMoney(item.Price.Amount, of); err != nil {
 		return one, false, fmt.Errorf("the price of a line: %w", err)
 	}
-	one.Quantity = 1
-	if item.Quantity.IsSet() {
-		whole, ok := item.Quantity.Int64()
-		if !ok {
-			return one, false, fmt.Errorf("%w: a line of %s pieces; Sage takes whole numbers only", domain.ErrMoney, item.Quantity)
-		}
-		one.Quantity = whole
+	if one.Quantity, err = pieces(item.Quantity); err != nil {
+		return one, false, err
 	}
 	return one, true, nil
 }

@@ -161,9 +161,11 @@ func TestParkedOrdersAreTriedAgainWhenTheirTimeHasCome(t *testing.T) {
 	park(store.PaymentToOrder, "due", time.Now().Add(-time.Second))
 	park(store.PaymentToOrder, "later", time.Now().Add(time.Hour))
 	park(store.PaymentToOrder, "never", time.Time{})
-	park("Fulfillment", "another process's", time.Now().Add(-time.Second))
+	park(store.Fulfillment, "sent", time.Now().Add(-time.Second))
+	park("LaterVersion", "another process's", time.Now().Add(-time.Second))
 	n, err := do[int](w, w.ledger.RetryParked, activities.LocationInput{Location: w.ghl.Location()})
 	require.NoError(t, err)
-	require.Equal(t, 1, n)
+	require.Equal(t, 2, n)
 	require.Equal(t, []string{"due"}, w.looks.orders)
+	require.Equal(t, []string{"sent parked"}, w.looks.fulfillments)
 }
