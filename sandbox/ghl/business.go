@@ -326,7 +326,7 @@ func (s *Server) Refund(transactionID string, amount domain.Money) error {
 }
 
 // Chargeback is a customer's bank that takes a payment back, perhaps long after it: the transaction's status changes to
-// what Options.ChargebackStatus says, and nothing is sent.
+// what Options.ChargebackStatus says (A131), and nothing is sent.
 func (s *Server) Chargeback(transactionID string) error {
 	return s.EditPayment(transactionID, func(t *Transaction) {
 		t.Status = s.opts.ChargebackStatus

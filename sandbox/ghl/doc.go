@@ -1,5 +1,5 @@
-// Package ghl is GoHighLevel (HighLevel) as an in-process server: the payments, contacts and invoices part of its API
-// v2, its OAuth side, its rate limit, and its webhooks, so that everything built on them can be run and tested without
+// Package ghl is GoHighLevel (HighLevel) as an in-process server: the payments, catalogue, contacts and invoices part of its
+// API v2, its OAuth side, its rate limit, and its webhooks, so that everything built on them can be run and tested without
 // an account.
 //
 // It serves only paths that HighLevel's OpenAPI files publish (a test checks that), in the shapes they and the webhook
@@ -9,9 +9,10 @@
 // neither its type nor its location; a webhook is tried again on a 429 only. Where HighLevel publishes nothing, the
 // server does the stricter thing or what its users reported, and Options can change it.
 //
-// What happens in HighLevel is done by Go methods: AddContact, PlaceOrder, TakePayment, Refund, Fulfil and so on, each of
-// which sends the webhooks that HighLevel would send: none for a fulfillment. They can be lost, doubled and shuffled by a faults.Plan, and every
-// delivery is on record.
+// What happens in HighLevel is done by Go methods: AddContact, PlaceOrder, TakePayment, Refund, Fulfil, Subscribe, Renew
+// and so on, each of which sends the webhooks that HighLevel would send: none for fulfillments, subscriptions and their
+// renewals. They can be lost, doubled and shuffled by a faults.Plan, and every delivery is on record. Seed takes in years
+// of it at once and sends nothing.
 //
 // A marketplace app (Options.App) is installed on locations and agencies through the page at AuthorizeURL, which programs
 // can drive too, or by Install and InstallCompany. Codes work once; refresh tokens work once and rotate, with the grace

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tallystick/tallystick/domain"
 )
 
 // Fulfillment is one shipment of an order. HighLevel keeps neither a state nor a date of delivery with it, and nobody
@@ -198,8 +200,8 @@ func (s *Server) Fulfil(orderID string, in NewFulfillment) (Fulfillment, error) 
 	return made, nil
 }
 
-// ship books a fulfillment and counts the mail to the customer. Each call makes one more: HighLevel knows no key that
-// would tell a repetition.
+// ship books a fulfillment and counts the mail to the customer. Each call makes one more, even of goods that were sent
+// already (A101): HighLevel knows no key that would tell a repetition.
 func (s *Server) ship(o *Order, in NewFulfillment) (*Fulfillment, error) {
 	f := &Fulfillment{ID: in.ID, LocationID: o.LocationID, OrderID: o.ID, Trackings: slices.Clone(in.Trackings),
 		Notified: in.Notify, CreatedAt: in.At}
@@ -237,7 +239,7 @@ func (s *Server) ship(o *Order, in NewFulfillment) (*Fulfillment, error) {
 	return f, nil
 }
 
-// shipped tells the webhooks, which HighLevel is not known to do.
+// shipped tells the webhooks, which HighLevel is not known to do (A102).
 func (s *Server) shipped(orderID string) {
 	if s.opts.FulfillmentWebhook {
 		s.send("OrderStatusUpdate", orderID)
@@ -267,15 +269,15 @@ func tooMany(left map[string]int64, lines []NewLine) bool {
 	return false
 }
 
-// fulfillmentDocument is a fulfillment in its published shape. Its items have the whole product and price.
+// fulfillmentDocument is a fulfillment in its published shape. Its items have the whole product and price, and the
+// price's id as their own (A103).
 func (s *Server) fulfillmentDocument(f *Fulfillment) map[string]any {
 	o := s.orders.byID[f.OrderID]
 	items := make([]any, len(f.Items))
 	for i, item := range f.Items {
-		at := slices.IndexFunc(o.Items, func(i Item) bool { return i.Price.ID == item.PriceID })
-		price := o.Items[at].Price
+		line := s.lineOf(o, item)
 		items[i] = map[string]any{"_id": item.PriceID, "name": item.Name, "qty": item.Qty,
-			"product": s.productOf(o, o.Items[at]).document(), "price": s.priceDocument(&price, o.LocationID)}
+			"product": s.productOf(o, line).document(), "price": s.priceDocument(&line.Price, o.LocationID)}
 	}
 	trackings := f.Trackings
 	if trackings == nil {
@@ -283,6 +285,20 @@ func (s *Server) fulfillmentDocument(f *Fulfillment) map[string]any {
 	}
 	return map[string]any{"_id": f.ID, "altId": f.LocationID, "altType": "location", "trackings": trackings,
 		"items": items, "createdAt": stamp(f.CreatedAt), "updatedAt": stamp(f.UpdatedAt)}
+}
+
+// lineOf is the order's line that was sent, or what was known of it if somebody has edited it away.
+func (s *Server) lineOf(o *Order, sent FulfilledItem) Item {
+	for _, line := range o.Items {
+		if line.Price.ID == sent.PriceID {
+			return line
+		}
+	}
+	line := Item{Name: sent.Name, Qty: sent.Qty, Price: Price{ID: sent.PriceID, Name: sent.Name, Amount: zero(domain.Money{}, o.Currency)}}
+	if price := s.prices.byID[sent.PriceID]; price != nil {
+		line.Price = *price
+	}
+	return line
 }
 
 func (f *Fulfillment) copy() Fulfillment {

@@ -161,7 +161,7 @@ func (sub *Subscription) charged(status string) {
 }
 
 // Renew charges a subscription: a transaction with its subscriptionId and, unless Options say otherwise, without an
-// entity. A failed one makes it past due, a good one active, as far as HighLevel learns of it.
+// entity (A130). A failed one makes it past due, a good one active, as far as HighLevel learns of it.
 func (s *Server) Renew(subscriptionID string, in NewPayment) (Transaction, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -233,7 +233,7 @@ func (s *Server) CancelSubscription(subscriptionID string) error {
 }
 
 // PauseSubscription stops the charges. Of Stripe's the status stays, and the snapshot has pause_collection; PayPal's
-// become "suspended". Options.PausedStatus is another word for both.
+// become "suspended" (A132). Options.PausedStatus is another word for both.
 func (s *Server) PauseSubscription(subscriptionID string) error {
 	return s.EditSubscription(subscriptionID, func(sub *Subscription) {
 		sub.Paused = true

@@ -90,7 +90,7 @@ type Options struct {
 	// StripePeriodInItems has the current period in the items of Stripe's snapshot, as Stripe does since 2025, instead of
 	// in the subscription.
 	StripePeriodInItems bool
-	// ListOrder is how lists of orders, transactions and subscriptions are sorted. HighLevel publishes no order.
+	// ListOrder is how lists of orders, transactions and subscriptions are sorted. HighLevel publishes no order (A133).
 	ListOrder ListOrder
 	// AfterPage is called when a list has been read, with the operation's name and the offset, before the client has all
 	// of the answer: for rows that change between two pages.

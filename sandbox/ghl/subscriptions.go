@@ -211,7 +211,8 @@ func (p Schedule) Due(n int64) time.Time {
 	return first.AddDate(0, 0, min(start.Day(), last)-1).UTC()
 }
 
-// snapshot is the payment provider's own object: what Stripe's and PayPal's references publish, amounts in their units.
+// snapshot is the payment provider's own object (A132): what Stripe's and PayPal's references publish, amounts in their
+// units.
 // PayPal's is from the day of subscribing, unless Options say that it is kept in step.
 func (s *Server) snapshot(sub *Subscription) map[string]any {
 	if sub.Provider != "stripe" {
