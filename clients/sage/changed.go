@@ -43,18 +43,19 @@ type ChangedOptions struct {
 // After an error the reading ends and counts for nothing.
 func (o *Orders) Changed(ctx context.Context, since time.Time, options ChangedOptions) iter.Seq2[Order, error] {
 	return func(yield func(Order, error) bool) {
-		handedOut := map[int64]time.Time{}
+		handedOut := map[int64]dates{}
 		for _, date := range changeDates(since) {
 			for order, err := range o.changedBy(ctx, date, since, options) {
 				if err != nil {
 					yield(Order{}, err)
 					return
 				}
-				at, known := handedOut[order.ID]
-				if known && !order.TouchedAt().After(at) || !strings.HasPrefix(order.ExtID, options.ExtIDPrefix) {
+				now := dates{order.DateUpdated, order.DateDeleted}
+				if before, known := handedOut[order.ID]; known && before == now ||
+					!strings.HasPrefix(order.ExtID, options.ExtIDPrefix) {
 					continue
 				}
-				handedOut[order.ID] = order.TouchedAt()
+				handedOut[order.ID] = now
 				if !yield(order, nil) {
 					return
 				}
@@ -62,6 +63,9 @@ func (o *Orders) Changed(ctx context.Context, since time.Time, options ChangedOp
 		}
 	}
 }
+
+// dates tell a row that has changed since it was read; a later list has the later ones.
+type dates struct{ updated, deleted Time }
 
 // dateDeleted is the date that a filter is least sure to understand.
 const dateDeleted = "dateDeleted"

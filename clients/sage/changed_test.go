@@ -2,7 +2,9 @@ package sage_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -183,4 +185,84 @@ func TestSandboxChangedEndsWithItsFault(t *testing.T) {
 	}
 	require.Error(t, failed, "a list that was cut is not the whole of it")
 	assert.Equal(t, 50, rows)
+}
+
+// TestSandboxChangedMissesNothingOverManyReadings lets people add, edit and delete orders before, during and after
+// readings, of which some are cut by a fault. Each reading asks for what changed since the beginning of the last whole
+// one. Who keeps the newest of what was handed out then knows every order as it is, once it has been quiet for one reading.
+func TestSandboxChangedMissesNothingOverManyReadings(t *testing.T) {
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			dice := rand.New(rand.NewPCG(seed, 1))
+			clock := &tenantClock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+			server, plan, c := start(t, tenant.Options{Now: clock.Now, DeleteBumps: seed%2 == 0, SessionLife: 1000 * time.Hour})
+			fields := map[string]any{"branchId": server.Find("branches", "Main branch"), "salesRepId": server.Person(),
+				"statusId": server.Find("salesorderStatuses", "Open"), "reference": "1"}
+			var ids []int64
+			act := func(n int) {
+				for range n {
+					clock.Advance(time.Duration(1+dice.IntN(900)) * time.Millisecond)
+					switch id := dice.IntN(len(ids) + 1); {
+					case id == len(ids) || dice.IntN(4) == 0:
+						fields["extId"] = []string{ours, "erp:"}[dice.IntN(5)/4] + fmt.Sprint(len(ids))
+						made, err := server.PeopleCreate("salesorders", fields)
+						require.NoError(t, err)
+						ids = append(ids, made)
+					case dice.IntN(10) == 0: // it may be gone already
+						_ = server.PeopleDelete("salesorders", ids[id])
+					default:
+						_ = server.PeopleUpdate("salesorders", ids[id], map[string]any{"comment": fmt.Sprint(dice.Uint32())})
+					}
+				}
+			}
+			known := map[int64]string{}
+			var since time.Time
+			read := func(meanwhile int) {
+				begin := clock.Now()
+				for order, err := range c.Orders.Changed(t.Context(), since, sage.ChangedOptions{ExtIDPrefix: ours, Margin: -1, PageSize: 50}) {
+					if err != nil {
+						return
+					}
+					known[order.ID] = fmt.Sprint(order.Comment, bool(order.Deleted))
+					if dice.IntN(20) == 0 {
+						act(dice.IntN(meanwhile + 1))
+					}
+				}
+				since = begin.Add(-time.Second) // filters know whole seconds
+			}
+			act(200)
+			for range 6 {
+				if dice.IntN(3) == 0 {
+					plan.Next("sage.salesorders.list", faults.Fault{Kind: faults.Status, Status: 500})
+				}
+				read(8)
+				act(dice.IntN(120))
+			}
+			plan.Clear()
+			read(0)
+			want := map[int64]string{}
+			for _, rows := range [][]tenant.Record{server.Live("salesorders"), server.Deleted("salesorders")} {
+				for _, row := range rows {
+					if strings.HasPrefix(row.Text("extId"), ours) {
+						want[row.ID] = fmt.Sprint(row.Text("comment"), row.Deleted)
+					}
+				}
+			}
+			assert.Equal(t, want, known)
+		})
+	}
+}
+
+func TestSandboxChangedTellsAgainOfWhatChangesBetweenTheLists(t *testing.T) {
+	server, _, c := start(t, tenant.Options{})
+	id, err := c.Orders.Create(t.Context(), newOrder(t, c, ours+"1"))
+	require.NoError(t, err)
+	var comments []string
+	for order, err := range c.Orders.Changed(t.Context(), time.Now(), sage.ChangedOptions{ExtIDPrefix: ours}) {
+		require.NoError(t, err)
+		if comments = append(comments, order.Comment); len(comments) == 1 {
+			require.NoError(t, server.PeopleUpdate("salesorders", id, map[string]any{"comment": "now"}))
+		}
+	}
+	assert.Equal(t, []string{"", "now"}, comments)
 }

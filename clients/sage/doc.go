@@ -29,5 +29,8 @@
 //   - The uniqueness of external ids is promised nowhere, so every look-up by external id reports duplicates.
 //   - A missing record is answered with 400, not 404: see [MaybeNotFound] and [Resource.Lookup].
 //   - Lists hold deleted rows. Rows are handed out as they come; look at Deleted.
+//   - Activities and calendar entries are notes for people, without a key that is sure to be kept: see
+//     [NoteResource.FindMarked].
+//   - What a hook sends is a hint: see [ReadHook]. [Orders.Changed] finds what no hook told of.
 //   - The "Z" of a date is not proven to be UTC. Don't compare it with the local clock without a margin.
 package sage

@@ -89,19 +89,26 @@ func TestSandboxHookOfUnknownOutcomeIsLookedUp(t *testing.T) {
 		_, err := c.Hooks.Create(t.Context(), wrong)
 		require.ErrorIs(t, err, transport.ErrInvalidCall)
 	}
-	readOnly, err := sage.New(sage.Options{BaseURL: server.URL(), PublicKey: "a", PrivateKey: "b", ReadOnly: true})
-	require.NoError(t, err)
-	_, err = readOnly.Hooks.Create(t.Context(), hook)
-	require.Error(t, err)
 	assert.Len(t, server.Hooks(), 2)
+}
+
+func TestSandboxHooksAreLeftAloneInReadOnlyMode(t *testing.T) {
+	server, _, c := start(t, tenant.Options{}, func(o *sage.Options) { o.ReadOnly = true })
+	_, err := c.Hooks.Create(t.Context(), sage.NewHook{Name: "a", Entity: sage.HookOrder, Action: sage.HookUpdate, URL: "https://shop.example"})
+	require.ErrorIs(t, err, transport.ErrReadOnly)
+	require.ErrorIs(t, c.Hooks.Delete(t.Context(), 1), transport.ErrReadOnly)
+	live, err := c.Hooks.Live(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, live)
+	assert.Empty(t, server.Writes())
 }
 
 func TestReadHookKeepsWhatNamesARecord(t *testing.T) {
 	for body, want := range map[string][]sage.HookRecord{
-		`[]`:                                     {},
-		` [{"id":5,"extId":"ghl:order:1"}] `:     {{ID: 5, ExtID: "ghl:order:1"}},
-		`{"id":"5","extId":null}`:                {{ID: 5}},
-		`[{"id":5},{"extId":"a"},{"id":"none"}]`: {{ID: 5}},
+		`[]`: {},
+		"[{\"id\":5,\"extId\":\"ghl:order:1\"}]\n":                              {{ID: 5, ExtID: "ghl:order:1"}},
+		`{"id":"5","extId":null}`:                                               {{ID: 5}},
+		`[{"id":5},{"extId":"a"},{"id":"none"}]`:                                {{ID: 5}},
 		`[{"ID":6,"extId":7,"total":1e400,"dateCreated":"never","comment":[]}]`: {{ID: 6, ExtID: "7"}},
 		`[{"id":5,"extId":{"id":1,"value":"a"}}]`:                               {{ID: 5}},
 	} {

@@ -9,9 +9,12 @@
 // computed or checked, an extId may exist twice, and fields nobody knows are ignored without a word. Where the vendor is
 // silent the server picks the stricter behaviour, or leaves the choice to Options.
 //
+// Activities, the calendar, opportunities and booked sales are there as well, and hooks, which are sent to their addresses
+// in the background after every committed write of anybody.
+//
 // Beside the API there is a way in for tests: what people do in the web application (PeopleCreate and so on), every
-// committed write with its user (Writes), calls counted by operation (Calls), and the content in a form that two runs can
-// be compared by (Snapshot).
+// committed write with its user (Writes), hooks as they were sent (HookDeliveries), calls counted by operation (Calls),
+// and the content in a form that two runs can be compared by (Snapshot).
 //
 // It is no store: everything is in memory and gone with the process. The sandbox program, tests and benchmarks call it;
 // product code never does.
