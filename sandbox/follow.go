@@ -32,6 +32,7 @@ type follower struct {
 	moved  map[string][]time.Time // when money moved, by order
 	shown  map[string]string      // the digest that was shown, by order
 	parked map[string]string      // the reason that was shown, by object
+	goods  map[string]*way        // by order, as long as something may become of them
 	placed int
 	took   []time.Duration // from the money to Sage
 	since  time.Time
@@ -39,7 +40,7 @@ type follower struct {
 
 func newFollower(s *stack.Stack, out *screen) *follower {
 	return &follower{stack: s, out: out, moved: map[string][]time.Time{}, shown: map[string]string{},
-		parked: map[string]string{}, since: time.Now()}
+		parked: map[string]string{}, goods: map[string]*way{}, since: time.Now()}
 }
 
 // observe is told by the shop what was done.
@@ -90,6 +91,10 @@ func (f *follower) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	shipping, err := f.shipping(ctx)
+	if err != nil {
+		return err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	slices.Reverse(news) // they come newest first
@@ -97,7 +102,11 @@ func (f *follower) look(ctx context.Context) error {
 		if f.shown[r.OrderID] != r.Digest {
 			f.shown[r.OrderID] = r.Digest
 			f.order(r)
+			f.way(r.OrderID).at = began
 		}
+	}
+	for _, r := range shipping {
+		f.shipped(r)
 	}
 	for _, item := range parked {
 		if f.parked[item.ObjectID] != item.Reason {

@@ -88,7 +88,7 @@ func stateFolder(opts options) (folder string, remove func() error, err error) {
 func stackOptions(opts options, folder string, plan *faults.Plan, progress io.Writer) stack.Options {
 	var env map[string]string
 	if !opts.once {
-		env = map[string]string{"SYNC_INTERVAL": endlessSweep.String()}
+		env = map[string]string{"SYNC_INTERVAL": endlessSweep.String(), "FULFILLMENT_SYNC_INTERVAL": endlessSweep.String()}
 	}
 	return stack.Options{
 		Dir: folder, Workers: opts.workers, Port: opts.port, Progress: progress, Env: env,
@@ -136,7 +136,7 @@ func introduce(s *stack.Stack, opts options, out *screen) error {
 	} else {
 		out.say("limits: GHL takes 100 requests in 10 seconds, Sage %g a second; they are what holds orders up (--no-limits lifts them)", opts.sageRate)
 	}
-	out.say("sweeps: every %s; they find refunds, for which GHL sends no webhook, and whatever a webhook did not tell", settings["SYNC_INTERVAL"])
+	out.say("sweeps: every %s; they find refunds and shipments, for which GHL sends no webhook, and whatever a webhook did not tell", settings["SYNC_INTERVAL"])
 	if opts.level != faults.None {
 		out.say("faults: %s; calls fail, answers get lost, webhooks come late, twice or never", opts.level)
 	}
@@ -156,16 +156,18 @@ func trade(ctx context.Context, s *stack.Stack, plan *faults.Plan, opts options,
 	f := newFollower(s, out)
 	began := time.Now()
 	var sold *shop.Shop
+	var sent *shop.Dispatch
 	var unfinished error
 	ended := errors.New("all is through")
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return watch(running, s) })
 	group.Go(func() error { return f.follow(running) })
 	group.Go(func() (err error) {
-		if sold, err = sell(running, f, opts, out); err != nil || !opts.once {
+		send := func(d *shop.Dispatch) { group.Go(func() error { return d.Run(running) }) }
+		if sold, sent, err = sell(running, f, send, opts, out); err != nil || !opts.once {
 			return err
 		}
-		unfinished = settle(running, s, plan, opts, out)
+		unfinished = settle(running, s, sent, plan, opts, out)
 		return ended
 	})
 	err := group.Wait()
@@ -190,18 +192,21 @@ func trade(ctx context.Context, s *stack.Stack, plan *faults.Plan, opts options,
 	return unfinished
 }
 
-// settle waits until all that was bought is dealt with.
-func settle(ctx context.Context, s *stack.Stack, plan *faults.Plan, opts options, out *screen) error {
+// settle waits until all that was bought is sent, and dealt with.
+func settle(ctx context.Context, s *stack.Stack, sent *shop.Dispatch, plan *faults.Plan, opts options, out *screen) error {
 	ctx, cancel := context.WithTimeout(ctx, opts.timeout)
 	defer cancel()
-	out.say("all orders are placed; waiting until everything is through")
-	err := s.WaitIdle(ctx)
+	out.say("all orders are placed; waiting until everything is sent, delivered and through")
+	err := sent.Wait(ctx)
+	if err == nil {
+		err = s.WaitIdle(ctx)
+	}
 	plan.Wait()
 	return err
 }
 
-// sell opens the shop and returns the last one when all orders are placed.
-func sell(ctx context.Context, f *follower, opts options, out *screen) (*shop.Shop, error) {
+// sell opens the shop, has its goods sent, and returns the last one when all orders are placed.
+func sell(ctx context.Context, f *follower, send func(*shop.Dispatch), opts options, out *screen) (*shop.Shop, *shop.Dispatch, error) {
 	out.say("customers buy: %s, %g orders a second, seed %d", amountOf(opts), opts.rate, opts.seed)
 	out.say("")
 	for seed := opts.seed; ; seed++ {
@@ -210,8 +215,10 @@ func sell(ctx context.Context, f *follower, opts options, out *screen) (*shop.Sh
 			orders = chapter
 		}
 		open := shop.New(f.stack.GHL, shop.Options{Seed: seed, Orders: orders, PerSecond: opts.rate, Observe: f.observe})
+		goods := open.Dispatch(f.stack.Sage, shop.DispatchOptions{Carrier: carrier(f.stack), Observe: f.dispatched})
+		send(goods)
 		if err := open.Run(ctx); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if opts.endless() {
 			continue
@@ -219,8 +226,13 @@ func sell(ctx context.Context, f *follower, opts options, out *screen) (*shop.Sh
 		if !opts.once {
 			out.say("all %d orders are placed; Ctrl-C ends the sandbox", orders)
 		}
-		return open, nil
+		return open, goods, nil
 	}
+}
+
+// carrier tells the front door of deliveries.
+func carrier(s *stack.Stack) *shop.Carrier {
+	return &shop.Carrier{FrontDoor: s.FrontDoor, Secret: s.Settings()["DELIVERY_WEBHOOK_SECRET"], Location: s.Location()}
 }
 
 func amountOf(opts options) string {

@@ -38,7 +38,9 @@ func summarize(s *stack.Stack, f *follower, plan *faults.Plan, report shop.Repor
 	out.table(
 		fmt.Sprintf("left out\t%d orders: tests, and those nobody has paid", report.Orders-report.Due),
 		fmt.Sprintf("from money to Sage\t%s for half of the changes, %s for 95 of 100", f.quantile(50), f.quantile(95)),
-		fmt.Sprintf("webhooks\t%d delivered, %d never sent; refunds have none: sweeps find them", sent, lost),
+		fmt.Sprintf("shipping\t%d shipments in GHL, %d of them posted for Sage, %d e-mails to customers; %d orders delivered",
+			report.Shipments, report.Posted, s.GHL.CustomerMails(), report.Delivered),
+		fmt.Sprintf("webhooks\t%d delivered, %d never sent; refunds and shipments have none: sweeps find them", sent, lost),
 		fmt.Sprintf("requests\t%d to GHL (%d over its limit), %d to Sage (%d over its limit)",
 			s.GHL.CallCount("ghl."), s.GHL.Throttled(), s.Sage.CallCount("sage."), s.Sage.Throttled()),
 		fmt.Sprintf("faults\t%d injected", plan.Total()),

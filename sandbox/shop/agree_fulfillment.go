@@ -177,7 +177,7 @@ func reached(w Waybill, parcels []Parcel, complete bool) string {
 	arrived, tracked := complete && len(parcels) > 0, true
 	for _, p := range parcels {
 		tracked = tracked && len(p.Trackings) > 0
-		arrived = arrived && slices.ContainsFunc(w.Arrived, p.has)
+		arrived = arrived && p.all(w.Arrived)
 	}
 	switch {
 	case w.Received || arrived:

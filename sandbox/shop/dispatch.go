@@ -39,6 +39,7 @@ type Dispatch struct {
 	ghl    *ghl.Server
 	tenant *sage.Server
 
+	over chan struct{}
 	mu   sync.Mutex
 	open []*journey
 }
@@ -57,7 +58,7 @@ func (s *Shop) Dispatch(tenant *sage.Server, opts DispatchOptions) *Dispatch {
 	if opts.Every <= 0 {
 		opts.Every = defaultGlance
 	}
-	d := &Dispatch{opts: opts, shop: s, ghl: s.ghl, tenant: tenant}
+	d := &Dispatch{opts: opts, shop: s, ghl: s.ghl, tenant: tenant, over: make(chan struct{})}
 	for _, fate := range s.data.Fates {
 		if len(fate.Acts) > 0 {
 			d.open = append(d.open, &journey{orderID: fate.OrderID, acts: fate.Acts})
@@ -77,14 +78,24 @@ func (d *Dispatch) Run(ctx context.Context) error {
 		case err != nil:
 			return fmt.Errorf("dispatch: %w", err)
 		case left == 0:
+			close(d.over)
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("dispatch: %w; %d orders are still to be sent or delivered: %s", context.Cause(ctx), left,
-				strings.Join(d.waiting(), "; "))
+			return d.unfinished(ctx)
 		case <-tick.C:
 		}
+	}
+}
+
+// Wait waits for a Run that goes on elsewhere to have nothing left to do.
+func (d *Dispatch) Wait(ctx context.Context) error {
+	select {
+	case <-d.over:
+		return nil
+	case <-ctx.Done():
+		return d.unfinished(ctx)
 	}
 }
 
@@ -95,16 +106,19 @@ func (d *Dispatch) Open() int {
 	return len(d.open)
 }
 
-// waiting names the first of the acts that are still ahead.
-func (d *Dispatch) waiting() []string {
+// unfinished names some of the orders whose goods are not where they are to go.
+func (d *Dispatch) unfinished(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	const some = 10
-	var out []string
+	var first []string
 	for _, j := range d.open[:min(some, len(d.open))] {
-		out = append(out, fmt.Sprintf("order %s %s after %q", j.orderID, j.acts[0].Deed, j.acts[0].After))
+		if len(j.acts) > 0 {
+			first = append(first, fmt.Sprintf("order %s %s after %q", j.orderID, j.acts[0].Deed, j.acts[0].After))
+		}
 	}
-	return out
+	return fmt.Errorf("dispatch: %w; %d orders are still to be sent or delivered: %s", context.Cause(ctx), len(d.open),
+		strings.Join(first, "; "))
 }
 
 // look does what can be done now and returns how many orders are left.

@@ -133,13 +133,13 @@ func (c *clerk) one(in sage.Order) {
 	c.mu.Lock()
 	tracked, there := true, len(have) > 0
 	for _, f := range have {
-		here := false
+		here := len(f.Trackings) > 0
 		for _, item := range f.Items {
 			left[item.PriceID] -= item.Qty
 		}
 		for _, t := range f.Trackings {
 			numbers[t.Number] = true
-			here = here || c.arrived[t.Number]
+			here = here && c.arrived[t.Number]
 		}
 		ids, tracked, there = append(ids, f.ID), tracked && len(f.Trackings) > 0, there && here
 	}
@@ -283,7 +283,7 @@ func TestAllGoodsGoTheirWays(t *testing.T) {
 	c := employ(t, 5, 120)
 	deeds := dispatched(t, c, &shop.Carrier{FrontDoor: c.door.URL, Secret: secret})
 	require.Len(t, deeds, 7, "everything happens: %v", deeds)
-	report := c.shop.Agree(c.sage, shop.WithPeople())
+	report := c.shop.Agree(c.sage)
 	require.True(t, report.OK(), report.String())
 	require.Positive(t, report.Posted)
 	require.Greater(t, report.Shipments, report.Posted)
@@ -293,7 +293,7 @@ func TestAllGoodsGoTheirWays(t *testing.T) {
 func TestWithoutCarriersEverythingArrivesInSage(t *testing.T) {
 	c := employ(t, 6, 60)
 	require.Zero(t, dispatched(t, c, nil)[shop.ReceiveByCall])
-	report := c.shop.Agree(c.sage, shop.WithPeople())
+	report := c.shop.Agree(c.sage)
 	require.True(t, report.OK(), report.String())
 }
 
@@ -315,7 +315,7 @@ func TestADispatchThatIsEndedSaysWhatItWaitsFor(t *testing.T) {
 func TestEachDifferenceOfShippingIsFound(t *testing.T) {
 	c := employ(t, 5, 120)
 	dispatched(t, c, &shop.Carrier{FrontDoor: c.door.URL, Secret: secret})
-	agree := func() string { return c.shop.Agree(c.sage, shop.WithPeople()).String() }
+	agree := func() string { return c.shop.Agree(c.sage).String() }
 	require.Contains(t, agree(), "to the cent")
 	pick := func(state string) (sage.Order, string) {
 		t.Helper()
@@ -356,5 +356,5 @@ func TestEachDifferenceOfShippingIsFound(t *testing.T) {
 	require.Contains(t, agree(), "HighLevel has 1 fulfilments too many")
 	require.Regexp(t, `customers got \d+ e-mails`, agree())
 	require.Contains(t, shop.Agree(c.ghl, c.sage).String(), "differences", "people's fulfilments are known without waybills too")
-	require.NotContains(t, c.shop.Agree(c.sage, shop.WithPeople(), shop.WithoutShipping()).String(), "fulfilment")
+	require.NotContains(t, c.shop.Agree(c.sage, shop.WithoutShipping()).String(), "fulfilment")
 }

@@ -35,6 +35,14 @@ func (p Parcel) has(number string) bool {
 	return slices.ContainsFunc(p.Trackings, func(t ghl.Tracking) bool { return plain(t.Number) == plain(number) })
 }
 
+// all tells whether each of its numbers is among these, and that it has any.
+func (p Parcel) all(numbers []string) bool {
+	missing := func(t ghl.Tracking) bool {
+		return !slices.ContainsFunc(numbers, func(number string) bool { return plain(number) == plain(t.Number) })
+	}
+	return len(p.Trackings) > 0 && !slices.ContainsFunc(p.Trackings, missing)
+}
+
 // Waybills are those of many orders. The zero value is empty and ready; its methods may be called from many goroutines.
 type Waybills struct {
 	mu   sync.Mutex

@@ -51,10 +51,10 @@ func Settled(t *testing.T, s *stack.Stack, patience time.Duration) {
 	require.NoError(t, s.WaitIdle(ctx))
 }
 
-// Agrees compares both vendors' books to the cent.
+// Agrees compares both vendors' books to the cent, and the shipping of orders with what Ship, ShipInSage and Deliver did.
 func Agrees(t *testing.T, s *stack.Stack, options ...shop.AgreeOption) {
 	t.Helper()
-	report := shop.Agree(s.GHL, s.Sage, options...)
+	report := shop.Agree(s.GHL, s.Sage, append([]shop.AgreeOption{shop.WithWaybills(Waybills(t, s))}, options...)...)
 	require.True(t, report.OK(), report.String())
 }
 
