@@ -20,6 +20,8 @@ type FulfillmentInput struct {
 type FulfillmentLeft struct {
 	// Look tells that hints were taken in which no pass has followed yet.
 	Look bool `json:"look,omitempty"`
+	// Over tells that there is nothing to follow any more, and only people are yet to be told.
+	Over bool `json:"over,omitempty"`
 	// Telling are the steps of the lifecycle that people are yet to be told of.
 	Telling Announcements `json:"telling,omitzero"`
 }
@@ -109,6 +111,7 @@ func (f *fulfillment) done() bool { return f.over && f.people.idle() }
 func (f *fulfillment) begin() bool {
 	look := f.drain()
 	if f.in.Resume != nil {
+		f.over = f.in.Resume.Over
 		return look || f.in.Resume.Look
 	}
 	return look || f.status.Hints == 0
@@ -134,7 +137,7 @@ func (f *fulfillment) continueAsNew(ctx workflow.Context) error {
 		return err
 	}
 	next := f.in
-	next.Resume = &FulfillmentLeft{Telling: telling, Look: f.drain()}
+	next.Resume = &FulfillmentLeft{Telling: telling, Over: f.over, Look: f.drain()}
 	return workflow.NewContinueAsNewError(ctx, FulfillmentType, next)
 }
 

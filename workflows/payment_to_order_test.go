@@ -3,11 +3,13 @@ package workflows_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
@@ -32,15 +34,24 @@ type run struct {
 	t *testing.T
 }
 
+// newRun is a run that must take every step that it is told of.
 func newRun(t *testing.T) run {
 	t.Helper()
+	r := anyRun(t)
+	t.Cleanup(func() { r.AssertExpectations(t) })
+	return r
+}
+
+func anyRun(t *testing.T) run {
+	t.Helper()
 	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
 	workflows.Register(env)
 	env.RegisterActivity(&activities.GHL{})
 	env.RegisterActivity(&activities.Sage{})
 	env.RegisterActivity(&activities.Ledger{})
-	t.Cleanup(func() { env.AssertExpectations(t) })
+	env.RegisterActivity(&activities.Teams{})
 	return run{env, t}
 }
 

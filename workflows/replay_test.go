@@ -25,6 +25,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			for name, process := range map[string]any{
 				workflows.PaymentToOrderType: workflows.PaymentToOrder, workflows.InvoiceToOrderType: workflows.InvoiceToOrder,
 				workflows.PaymentSweepType: workflows.PaymentSweep, workflows.ConnectionUpkeepType: workflows.ConnectionUpkeep,
+				workflows.FulfillmentType: workflows.Fulfillment, workflows.FulfillmentSweepType: workflows.FulfillmentSweep,
 			} {
 				replayer.RegisterWorkflowWithOptions(process, workflow.RegisterOptions{Name: name})
 			}

@@ -137,3 +137,92 @@ func TestLongSweepGoesOnWhereItWas(t *testing.T) {
 	require.NoError(t, resumed.GetWorkflowResult(&progress))
 	require.Equal(t, 125, progress.Rows)
 }
+
+// sweptShipments prepares a sweep of two bunches of pages at HighLevel, and of Sage.
+func sweptShipments(r run) {
+	window := activities.FulfillmentWindow{From: time.Unix(100, 0).UTC(), To: time.Unix(200, 0).UTC(), SageSince: time.Unix(150, 0).UTC()}
+	r.OnActivity("OpenFulfillmentWindow", mock.Anything, mock.MatchedBy(func(in activities.OpenFulfillmentWindowInput) bool {
+		return in.Location == location && in.Now.Equal(r.Now())
+	})).Return(window, nil).Maybe()
+	pages := func(offset int, result activities.SweepPage) {
+		r.OnActivity("SweepFulfillments", mock.Anything, activities.SweepFulfillmentsInput{
+			Location: location, Window: window, At: ghl.Cursor{Offset: offset},
+		}).Return(result, nil).Maybe()
+	}
+	pages(0, activities.SweepPage{Rows: 500, Looks: 3, Next: ghl.Cursor{Offset: 500}})
+	pages(500, activities.SweepPage{Rows: 20, Looks: 1, Done: true})
+	r.OnActivity("SweepSageOrders", mock.Anything, activities.SweepSageOrdersInput{Location: location, Window: window}).
+		Return(activities.SageSweep{Rows: 7, Looks: 2}, nil).Maybe()
+	r.OnActivity("CloseFulfillmentWindow", mock.Anything, activities.CloseFulfillmentWindowInput{Location: location, Window: window}).
+		Return(nil).Maybe()
+}
+
+func (r run) sweepsShipments(in workflows.FulfillmentSweepInput) workflows.FulfillmentSweepProgress {
+	r.t.Helper()
+	r.ExecuteWorkflow(workflows.FulfillmentSweep, in)
+	require.NoError(r.t, r.GetWorkflowError())
+	var progress workflows.FulfillmentSweepProgress
+	require.NoError(r.t, r.GetWorkflowResult(&progress))
+	return progress
+}
+
+func TestASweepOfShipmentsLooksAtBothSidesAndThenAtTheClock(t *testing.T) {
+	r := newRun(t)
+	sweptShipments(r)
+	r.OnActivity("RemindFulfillments", mock.Anything, mock.Anything).
+		Return(activities.Reminders{Verify: 1, Delivery: 1, Expired: 1}, nil).Once()
+	progress := r.sweepsShipments(workflows.FulfillmentSweepInput{Location: location})
+	require.Equal(t, 527, progress.Rows)
+	require.Equal(t, 9, progress.Looks)
+	r.AssertCalled(t, "CloseFulfillmentWindow", mock.Anything, mock.Anything)
+}
+
+func TestWhereShipmentsAreNotFollowedNothingIsSwept(t *testing.T) {
+	r := newRun(t)
+	r.OnActivity("OpenFulfillmentWindow", mock.Anything, mock.Anything).Return(activities.FulfillmentWindow{Off: true}, nil).Once()
+	require.Zero(t, r.sweepsShipments(workflows.FulfillmentSweepInput{Location: location}).Rows)
+}
+
+// TestASweepOfShipmentsThatFailsLeavesTheCursor, whichever side fails; it is no failure where the connection does not work.
+func TestASweepOfShipmentsThatFailsLeavesTheCursor(t *testing.T) {
+	for kind, resting := range map[activities.Kind]bool{
+		activities.Reconnect: true, activities.Paused: true, activities.Unauthorized: false, activities.Forbidden: false,
+	} {
+		for _, step := range []string{"SweepFulfillments", "SweepSageOrders"} {
+			r := newRun(t)
+			r.OnActivity("OpenFulfillmentWindow", mock.Anything, mock.Anything).Return(activities.FulfillmentWindow{}, nil).Once()
+			if step == "SweepFulfillments" {
+				r.OnActivity(step, mock.Anything, mock.Anything).Return(activities.SweepPage{}, fault(kind, "no")).Once()
+			} else {
+				r.OnActivity("SweepFulfillments", mock.Anything, mock.Anything).Return(activities.SweepPage{Done: true}, nil).Once()
+				r.OnActivity(step, mock.Anything, mock.Anything).Return(activities.SageSweep{}, fault(kind, "no")).Once()
+			}
+			r.ExecuteWorkflow(workflows.FulfillmentSweep, workflows.FulfillmentSweepInput{Location: location})
+			if !resting {
+				require.ErrorContains(t, r.GetWorkflowError(), "no")
+				continue
+			}
+			require.NoError(t, r.GetWorkflowError())
+			var progress workflows.FulfillmentSweepProgress
+			require.NoError(t, r.GetWorkflowResult(&progress))
+			require.Equal(t, string(kind), progress.Stopped)
+		}
+	}
+}
+
+func TestALongSweepOfShipmentsGoesOnWhereItWas(t *testing.T) {
+	r := newRun(t)
+	r.SetContinueAsNewSuggested(true)
+	sweptShipments(r)
+	r.ExecuteWorkflow(workflows.FulfillmentSweep, workflows.FulfillmentSweepInput{Location: location})
+	var next *workflow.ContinueAsNewError
+	require.True(t, errors.As(r.GetWorkflowError(), &next))
+	var in workflows.FulfillmentSweepInput
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(next.Input, &in))
+	require.Equal(t, 500, in.Resume.At.Offset)
+
+	resumed := newRun(t)
+	sweptShipments(resumed)
+	resumed.OnActivity("RemindFulfillments", mock.Anything, mock.Anything).Return(activities.Reminders{}, nil).Once()
+	require.Equal(t, 527, resumed.sweepsShipments(in).Rows)
+}

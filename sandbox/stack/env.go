@@ -37,8 +37,13 @@ func (s *Stack) settings(temporalProfile string) map[string]string {
 		"SAGE_REQUESTS_PER_SECOND": strconv.FormatFloat(s.sageRate(), 'f', -1, 64),
 		"SAGE_SETTLE_DELAY":        defaultSettleDelay.String(),
 
-		"SYNC_INTERVAL": defaultSyncInterval.String(),
-		"SYNC_OVERLAP":  defaultOverlap.String(),
+		"SYNC_INTERVAL":             defaultSyncInterval.String(),
+		"SYNC_OVERLAP":              defaultOverlap.String(),
+		"FULFILLMENT_SYNC_INTERVAL": defaultSyncInterval.String(),
+		"GHL_SETTLE_DELAY":          defaultSettleDelay.String(),
+
+		"DELIVERY_WEBHOOK_SECRET": s.delivery,
+		"SAGE_HOOK_TOKEN":         s.hook,
 	}
 	if s.Server != nil {
 		set["TEMPORAL_CONFIG_FILE"] = temporalProfile

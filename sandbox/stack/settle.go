@@ -7,10 +7,12 @@ import (
 	"strings"
 	"time"
 
+	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tallystick/tallystick/internal/store"
 	"github.com/tallystick/tallystick/workflows"
@@ -19,16 +21,25 @@ import (
 // calm is how long nothing may run for the stack to count as idle: the server's list of what runs lags a little behind.
 const calm = time.Second
 
-// WaitIdle waits until all that has happened in HighLevel so far is dealt with: every webhook is delivered or given up,
-// a sweep that began after that is through, no process of an order is running, and nothing is parked that goes on by
-// itself. Orders must not be placed meanwhile. Its error tells what was still open when ctx ended.
+// WaitIdle waits until all that has happened at the vendors so far is dealt with: every webhook and hook is delivered or
+// given up, sweeps of both kinds that began after that are through, no process of an order is doing anything, and nothing
+// is parked that goes on by itself. A lifecycle that only waits for news is not doing anything. Nothing must happen at the
+// vendors meanwhile. Its error tells what was still open when ctx ended.
 func (s *Stack) WaitIdle(ctx context.Context) error {
-	if err := s.GHL.WaitWebhooks(ctx); err != nil {
-		return err
+	for _, step := range []func(context.Context) error{
+		s.GHL.WaitWebhooks, s.Sage.WaitHooks,
+		s.WaitSweep, s.waitCalm, // first the orders: only those that are in the books have a lifecycle to sweep
+		s.waitFulfillmentSweep, s.waitCalm,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
 	}
-	if err := s.WaitSweep(ctx); err != nil {
-		return err
-	}
+	return nil
+}
+
+// waitCalm waits until nothing has been open for a while.
+func (s *Stack) waitCalm(ctx context.Context) error {
 	var since time.Time
 	return s.until(ctx, "everything is done", func(ctx context.Context) error {
 		if err := s.busy(ctx); err != nil {
@@ -47,11 +58,20 @@ func (s *Stack) WaitIdle(ctx context.Context) error {
 
 // WaitSweep starts a payment sweep and waits until one that began after the call has gone through to its end.
 func (s *Stack) WaitSweep(ctx context.Context) error {
+	return s.sweep(ctx, workflows.PaymentSweepType, workflows.PaymentSweepID(s.Location()))
+}
+
+// waitFulfillmentSweep does the same for a sweep over the shipping of orders.
+func (s *Stack) waitFulfillmentSweep(ctx context.Context) error {
+	return s.sweep(ctx, workflows.FulfillmentSweepType, workflows.FulfillmentSweepID(s.Location()))
+}
+
+func (s *Stack) sweep(ctx context.Context, process, schedule string) error {
 	began := time.Now()
-	handle := s.Temporal.ScheduleClient().GetHandle(ctx, workflows.PaymentSweepID(s.Location()))
+	handle := s.Temporal.ScheduleClient().GetHandle(ctx, schedule)
 	asked := time.Time{}
 	query := fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Completed' AND %s = '%s' AND StartTime > '%s'",
-		workflows.PaymentSweepType, workflows.LocationAttribute.GetName(), s.Location(), began.UTC().Format(time.RFC3339Nano))
+		process, workflows.LocationAttribute.GetName(), s.Location(), began.UTC().Format(time.RFC3339Nano))
 	return s.until(ctx, "a sweep is through", func(ctx context.Context) error {
 		n, err := s.count(ctx, query)
 		if err != nil || n > 0 {
@@ -83,6 +103,9 @@ func (s *Stack) busy(ctx context.Context) error {
 	if n > 0 {
 		return fmt.Errorf("%d processes run", n)
 	}
+	if err := s.shipping(ctx); err != nil {
+		return err
+	}
 	parked, _, err := s.Store.ParkedItems(ctx, store.ParkedFilter{Location: s.Location(), Page: store.Page{Limit: 1000}})
 	if err != nil {
 		return err
@@ -95,6 +118,48 @@ func (s *Stack) busy(ctx context.Context) error {
 	}
 	if len(waiting) > 0 {
 		return fmt.Errorf("%d parked items go on by themselves: %s", len(waiting), strings.Join(waiting, "; "))
+	}
+	return nil
+}
+
+// shipping tells which lifecycle is doing something, nil if all of them only wait for news.
+func (s *Stack) shipping(ctx context.Context) error {
+	query := fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running' AND %s = '%s'",
+		workflows.FulfillmentType, workflows.LocationAttribute.GetName(), s.Location())
+	looks, ctx := errgroup.WithContext(ctx)
+	looks.SetLimit(looksAtOnce)
+	var page []byte
+	for more := true; more && ctx.Err() == nil; more = len(page) > 0 {
+		answer, err := s.Temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, NextPageToken: page})
+		if err != nil {
+			return errors.Join(looks.Wait(), err)
+		}
+		page = answer.GetNextPageToken()
+		for _, run := range answer.GetExecutions() {
+			looks.Go(func() error { return s.waits(ctx, run.GetExecution()) })
+		}
+	}
+	return looks.Wait()
+}
+
+// looksAtOnce is how many processes are looked at together.
+const looksAtOnce = 8
+
+// waits looks whether a run only waits for signals. One that has ended meanwhile is no complaint.
+func (s *Stack) waits(ctx context.Context, run *commonpb.WorkflowExecution) error {
+	now, err := s.Temporal.DescribeWorkflowExecution(ctx, run.GetWorkflowId(), run.GetRunId())
+	var missing *serviceerror.NotFound
+	switch {
+	case errors.As(err, &missing):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look at %s: %w", run.GetWorkflowId(), err)
+	case now.GetPendingWorkflowTask() != nil:
+		return fmt.Errorf("%s is at work", run.GetWorkflowId())
+	case len(now.GetPendingActivities()) > 0:
+		step := now.GetPendingActivities()[0]
+		return fmt.Errorf("%s does %s, attempt %d: %s", run.GetWorkflowId(), step.GetActivityType().GetName(), step.GetAttempt(),
+			step.GetLastFailure().GetMessage())
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -56,6 +57,8 @@ type Stack struct {
 	opts Options
 	ring *secret.Ring
 	port int // the front door's
+	// delivery signs news of deliveries, hook is the token that Sage's hooks carry.
+	delivery, hook string
 }
 
 // Start starts everything and returns once webhooks are accepted and workers take work. Whatever it has started is
@@ -135,6 +138,12 @@ func (s *Stack) Settings() map[string]string {
 	return settings
 }
 
+// DeliverySecret signs what is sent to the front door's /webhooks/delivery.
+func (s *Stack) DeliverySecret() string { return s.delivery }
+
+// HookURL is where the front door takes the hooks of Sage. It holds their token.
+func (s *Stack) HookURL() string { return s.FrontDoor + "/webhooks/sage/" + s.hook }
+
 // Location is the id of the location that is served.
 func (s *Stack) Location() string { return s.GHL.Location() }
 
@@ -155,6 +164,7 @@ func (s *Stack) prepare(ctx context.Context) error {
 	if s.ring, err = keys(filepath.Join(s.Dir, "keys")); err != nil {
 		return err
 	}
+	s.delivery, s.hook = rand.Text(), rand.Text()
 	s.DatabaseURL = s.opts.DatabaseURL
 	if s.DatabaseURL == "" {
 		s.StorePath = filepath.Join(s.Dir, "tallystick.db")
