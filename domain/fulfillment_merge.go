@@ -22,13 +22,12 @@ func (f Fulfillment) With(news FulfillmentNews, rules FulfillmentRules) (next Fu
 	if f.Closed() {
 		return next, nil, nil
 	}
-	closing := news.closing()
+	closing, said := news.closing(), next.said(news, rules)
 	if closing == "" {
-		ship = next.plan(news, rules)
+		ship = next.plan(news, rules, said)
 	}
-	var said saying
-	if ship == nil {
-		said = next.said(news, rules, closing)
+	if ship != nil {
+		said = saying{}
 	}
 	next = next.declared(said)
 	derived := next.leastAdvanced(news.Items, rules)
@@ -182,10 +181,11 @@ func (f Fulfillment) heard(news FulfillmentNews) Fulfillment {
 }
 
 // plan is the shipment that people declared at Sage and that HighLevel does not know: all that remains, with the trackings
-// that are of no shipment there. They may set the state first and the number later, or the number first.
-func (f Fulfillment) plan(news FulfillmentNews, rules FulfillmentRules) *ShipmentPlan {
+// that are of no shipment there. They may set the state first and the number later, or the number first; and that the
+// goods have left may have been said elsewhere.
+func (f Fulfillment) plan(news FulfillmentNews, rules FulfillmentRules, said saying) *ShipmentPlan {
 	wish := news.Sage
-	if wish.State == "" && len(wish.Trackings) == 0 || later(f.State, wish.State).before(FulfillmentShipped) {
+	if wish.State == "" && len(wish.Trackings) == 0 || later(f.State, said.State).before(FulfillmentShipped) {
 		return nil
 	}
 	items := f.remaining(news.Items, rules)
@@ -216,7 +216,7 @@ func (s saying) or(state FulfillmentState, at time.Time) saying {
 
 // said is the furthest of what people and carriers say of the whole order, and of what the rules say of one that is not
 // sent at all. People's word stands, also where HighLevel knows of no shipment.
-func (f Fulfillment) said(news FulfillmentNews, rules FulfillmentRules, closing string) saying {
+func (f Fulfillment) said(news FulfillmentNews, rules FulfillmentRules) saying {
 	var s saying
 	for _, state := range []FulfillmentState{FulfillmentShipped, FulfillmentDelivered} {
 		if at, found := news.delivery("", state); found {
@@ -227,7 +227,7 @@ func (f Fulfillment) said(news FulfillmentNews, rules FulfillmentRules, closing 
 	if at, all := news.delivered(f.Loose); all && len(f.Shipments) == 0 && !later(f.State, s.State).before(FulfillmentShipped) {
 		s = s.or(FulfillmentDelivered, at) // declared as shipped, and every parcel has arrived
 	}
-	if closing == "" && news.Paid && nothingToShip(news.Items, rules) && s.State != FulfillmentDelivered {
+	if news.closing() == "" && news.Paid && nothingToShip(news.Items, rules) && s.State != FulfillmentDelivered {
 		s = saying{State: FulfillmentDelivered, At: news.Now, Reason: ReasonNothingToShip}
 	}
 	return s

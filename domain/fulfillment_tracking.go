@@ -127,7 +127,7 @@ const trackingCut = '…'
 func isTrackingSeparator(r rune) bool { return r == ',' || r == ';' || r == '\n' || r == '\r' }
 
 var (
-	trackingURL = regexp.MustCompile(`(?i)(?:https?://|www\.)\S+`)
+	trackingURL = regexp.MustCompile(`(?i)(?:https?://|www\.)\S*`)
 	parentheses = regexp.MustCompile(`\(([^()]*)\)`)
 	httpScheme  = regexp.MustCompile(`(?i)^https?://`)
 )
