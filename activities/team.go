@@ -106,9 +106,10 @@ func stepWords(ctx context.Context, step store.FulfillmentStep, row store.Fulfil
 	}
 	trackings := lifecycle.Trackings()
 	for _, shipment := range lifecycle.Shipments {
-		if step.ShipmentID == "" {
+		switch step.ShipmentID {
+		case "":
 			words.Items = withItems(words.Items, shipment.Items)
-		} else if step.ShipmentID == shipment.ID {
+		case shipment.ID:
 			words.Items, trackings = withItems(nil, shipment.Items), shipment.Trackings
 			words.Part = row.Partial || len(lifecycle.Shipments) > 1
 		}
