@@ -19,7 +19,7 @@ import (
 	"github.com/tallystick/tallystick/internal/config"
 	"github.com/tallystick/tallystick/internal/observe"
 	"github.com/tallystick/tallystick/internal/store"
-	"github.com/tallystick/tallystick/starter/webhook"
+	"github.com/tallystick/tallystick/starter/intake"
 )
 
 // app is what the commands share.
@@ -136,7 +136,7 @@ func listConnections(ctx context.Context, db *store.Store, f store.ConnectionFil
 // checkIDs refuses what would make a workflow id that nobody finds again.
 func checkIDs(ids ...string) error {
 	for _, id := range ids {
-		if err := webhook.CheckID(id); err != nil {
+		if err := intake.CheckID(id); err != nil {
 			return wrongUse("%q is no id of HighLevel: %v", id, err)
 		}
 	}

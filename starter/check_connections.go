@@ -92,7 +92,7 @@ func (l looking) clients(ctx context.Context, d *connections.Directory, c *prefl
 	} else if err := l.stored(ctx, c); err != nil {
 		return err
 	}
-	c.Settings, c.SageFault = l.tenant(c.Connection)
+	c.Settings, c.Shipping, c.SageFault = l.tenant(c.Connection)
 	if c.SageFault == nil && c.Connection.Sage != store.SageUndecided {
 		c.Sage, _, c.SageFault = d.Sage(ctx, c.Location)
 		c.Tenant = fmt.Sprint(c.Connection.Sage, c.Settings.BaseURL, c.Settings.PublicKey.Reveal())
@@ -103,13 +103,16 @@ func (l looking) clients(ctx context.Context, d *connections.Directory, c *prefl
 	return nil
 }
 
-// tenant is how the Sage tenant of a connection is set up.
-func (l looking) tenant(c store.Connection) (config.Sage, error) {
+// tenant is how the Sage tenant of a connection is set up, and how the shipping of its orders is followed.
+func (l looking) tenant(c store.Connection) (config.Sage, config.Shipping, error) {
 	if c.Sage != store.SageOfItsOwn {
-		return l.config.Sage, nil
+		return l.config.Sage, l.config.Shipping, nil
 	}
 	own, err := connections.OpenSettings(l.ring, c.Location, c.Settings)
-	return own.Sage, err
+	if own.Shipping == nil { // sealed before a connection could have its own
+		own.Shipping = &l.config.Shipping
+	}
+	return own.Sage, *own.Shipping, err
 }
 
 // stored makes a client that uses the stored access token as it is. The directory's would renew one that ends soon, and a

@@ -83,6 +83,9 @@ func (i *installer) wouldSet(location string, settings config.Settings) {
 func viewSettings(s config.Settings) []settingView {
 	var views []settingView
 	for _, group := range reflect.ValueOf(s).Fields() {
+		if group = reflect.Indirect(group); !group.IsValid() {
+			continue // a group that the environment's values count for
+		}
 		for field, value := range group.Fields() {
 			if field.Tag.Get("own") != "" && !value.IsZero() {
 				views = append(views, settingView{field.Tag.Get("envconfig"), fmt.Sprint(value.Interface())})

@@ -29,30 +29,62 @@ func syncCommand(a *app) *cobra.Command {
 				return err
 			}
 			return a.withDesk(c.Context(), &where, func(d *desk) error {
-				return d.look(c.Context(), a, ids, "sync order", dryRun)
+				return d.look(c.Context(), a, itemsOf(workflows.PaymentToOrderType, ids), "sync order", dryRun)
 			})
 		},
 	}
-	where.add(order)
-	dryRunFlag(order, &dryRun)
-	sync.AddCommand(order)
+	fulfillment := &cobra.Command{
+		Use: "fulfillment <order>...", Short: "Have the shipping of orders read again on both sides and made to agree", Args: cobra.MinimumNArgs(1),
+		Long: "Have the shipping of orders read again on both sides and made to agree, whether or not anything changed.\n" +
+			"One that is in step costs some reads and no write.",
+		Example: "  starter sync fulfillment 660ed43bfdf9fc05a0de7a40",
+		RunE: func(c *cobra.Command, ids []string) error {
+			if err := checkIDs(ids...); err != nil {
+				return err
+			}
+			return a.withDesk(c.Context(), &where, func(d *desk) error {
+				return d.look(c.Context(), a, itemsOf(workflows.FulfillmentType, ids), "sync fulfillment", dryRun)
+			})
+		},
+	}
+	for _, c := range []*cobra.Command{order, fulfillment} {
+		where.add(c)
+		dryRunFlag(c, &dryRun)
+		sync.AddCommand(c)
+	}
 	return sync
 }
 
-// look hands a hint for each order, and notes in the audit trail that somebody asked for it.
-func (d *desk) look(ctx context.Context, a *app, ids []string, why string, dryRun bool) error {
-	p := a.progress("asked for", len(ids))
-	defer p.end()
+// item is what a process is to look at again.
+type item struct{ process, id string }
+
+func itemsOf(process string, ids []string) []item {
+	items := make([]item, 0, len(ids))
 	for _, id := range ids {
+		items = append(items, item{process, id})
+	}
+	return items
+}
+
+// look hands a hint for each item, and notes in the audit trail that somebody asked for it.
+func (d *desk) look(ctx context.Context, a *app, items []item, why string, dryRun bool) error {
+	p := a.progress("asked for", len(items))
+	defer p.end()
+	see := "starter status <order>"
+	for _, i := range items {
+		what, look := i.id, d.door.LookAtOrder
+		if i.process == workflows.FulfillmentType {
+			what, look, see = i.id+", its shipping", d.door.LookAtFulfillment, "starter fulfillment show <order>"
+		}
 		if dryRun {
-			_, _ = fmt.Fprintf(a.out, "%s  would be read again\n", id)
+			_, _ = fmt.Fprintf(a.out, "%s  would be read again\n", what)
 			continue
 		}
 		hint := workflows.Hint{Source: workflows.FromOperator, Event: why, At: time.Now().UTC()}
-		if err := d.door.LookAtOrder(ctx, d.location, id, hint); err != nil {
+		if err := look(ctx, d.location, i.id, hint); err != nil {
 			return err
 		}
-		entry := store.AuditEntry{At: time.Now().UTC(), Location: d.location, Actor: actor(), Action: why, Object: id}
+		entry := store.AuditEntry{At: time.Now().UTC(), Location: d.location, Actor: actor(), Action: why, Object: i.id}
 		if err := d.store.Audit(ctx, entry); err != nil {
 			return err
 		}
@@ -60,7 +92,7 @@ func (d *desk) look(ctx context.Context, a *app, ids []string, why string, dryRu
 	}
 	if !dryRun {
 		p.end()
-		_, _ = fmt.Fprintf(a.out, "%d asked for; see `starter status <order>`\n", len(ids))
+		_, _ = fmt.Fprintf(a.out, "%d asked for; see `%s`\n", len(items), see)
 	}
 	return nil
 }
@@ -88,15 +120,15 @@ func replayCommand(a *app) *cobra.Command {
 				return err
 			}
 			return a.withDesk(c.Context(), &where, func(d *desk) error {
-				ids, err := d.parked(c.Context(), filter, which.ids)
+				items, err := d.parked(c.Context(), filter, which.ids)
 				if err != nil {
 					return err
 				}
-				if len(ids) == 0 {
+				if len(items) == 0 {
 					_, _ = fmt.Fprintln(a.out, "nothing of that is parked")
 					return nil
 				}
-				return d.look(c.Context(), a, ids, "replay", dryRun)
+				return d.look(c.Context(), a, items, "replay", dryRun)
 			})
 		},
 	}
@@ -114,7 +146,7 @@ func (p parkedChoice) filter(now time.Time) (store.ParkedFilter, error) {
 	if p.all == chosen {
 		return store.ParkedFilter{}, wrongUse("say which parked orders: --id, --since and --kind, or --all")
 	}
-	filter := store.ParkedFilter{Process: workflows.PaymentToOrderType, Kind: p.kind}
+	filter := store.ParkedFilter{Kind: p.kind}
 	if p.since == "" {
 		return filter, nil
 	}
@@ -136,18 +168,19 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, wrongUse("%q is no date such as 2026-11-01, no moment such as 2026-11-01T12:00:00Z and no time such as 24h", text)
 }
 
-// parked lists the ids of the parked orders that a filter and, if any are given, ids choose.
-func (d *desk) parked(ctx context.Context, filter store.ParkedFilter, ids []string) ([]string, error) {
+// parked lists the parked orders, and those whose shipping is parked, that a filter and, if any are given, ids choose.
+func (d *desk) parked(ctx context.Context, filter store.ParkedFilter, ids []string) ([]item, error) {
 	filter.Location, filter.Limit = d.location, 1000
-	var chosen []string
+	var chosen []item
 	for {
 		items, next, err := d.store.ParkedItems(ctx, filter)
 		if err != nil {
 			return nil, err
 		}
-		for _, item := range items {
-			if len(ids) == 0 || slices.Contains(ids, item.ObjectID) {
-				chosen = append(chosen, item.ObjectID)
+		for _, parked := range items {
+			known := parked.Process == workflows.PaymentToOrderType || parked.Process == workflows.FulfillmentType
+			if known && (len(ids) == 0 || slices.Contains(ids, parked.ObjectID)) {
+				chosen = append(chosen, item{parked.Process, parked.ObjectID})
 			}
 		}
 		if next == "" {
@@ -215,7 +248,7 @@ func (d *desk) match(ctx context.Context, a *app, m match) error {
 	if err != nil {
 		return err
 	}
-	return d.look(ctx, a, []string{m.order}, "match", false)
+	return d.look(ctx, a, itemsOf(workflows.PaymentToOrderType, []string{m.order}), "match", false)
 }
 
 // mayMatch refuses what would book a sale twice or on somebody else's order.

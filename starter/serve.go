@@ -22,7 +22,9 @@ import (
 	"github.com/tallystick/tallystick/internal/observe"
 	"github.com/tallystick/tallystick/internal/secret"
 	"github.com/tallystick/tallystick/internal/store"
+	"github.com/tallystick/tallystick/starter/delivery"
 	"github.com/tallystick/tallystick/starter/oauth"
+	"github.com/tallystick/tallystick/starter/sagehook"
 	"github.com/tallystick/tallystick/starter/server"
 	"github.com/tallystick/tallystick/starter/webhook"
 	"github.com/tallystick/tallystick/workflows"
@@ -161,8 +163,12 @@ func (f *frontDoor) run(ctx context.Context, out io.Writer, registry prometheus.
 	if err != nil {
 		return err
 	}
+	doors, err := f.doors(registry)
+	if err != nil {
+		return err
+	}
 	s, err := server.Open(ctx, server.Options{
-		Listen: string(f.config.HTTP.Listen), Webhooks: door, OAuth: pages, Codec: f.codec(), Probes: f.probes(),
+		Listen: string(f.config.HTTP.Listen), Webhooks: door, Doors: doors, OAuth: pages, Codec: f.codec(), Probes: f.probes(),
 		Drain: drain, Grace: f.config.Process.ShutdownTimeout, Log: f.log,
 	})
 	if err != nil {
@@ -181,6 +187,31 @@ func (f *frontDoor) run(ctx context.Context, out io.Writer, registry prometheus.
 	}()
 	defer func() { stop(); <-done }() // the client is closed after this
 	return s.Run(ctx)
+}
+
+// doors are those by which others than HighLevel tell of shipping, as far as they are set up.
+func (f *frontDoor) doors(registry prometheus.Registerer) ([]server.Door, error) {
+	var doors []server.Door
+	shipping, look := f.config.Shipping, workflows.Door{Temporal: f.temporal}
+	if shipping.DeliverySecret != "" {
+		door, err := delivery.New(delivery.Options{
+			Secret: shipping.DeliverySecret, Door: look, Books: f.store, Locations: f.directory, Log: f.log, Registerer: registry,
+		})
+		if err != nil {
+			return nil, err
+		}
+		doors = append(doors, door)
+	}
+	if shipping.HookToken != "" {
+		door, err := sagehook.New(sagehook.Options{
+			Token: shipping.HookToken, Door: look, Books: f.store, Locations: f.directory, Log: f.log, Registerer: registry,
+		})
+		if err != nil {
+			return nil, err
+		}
+		doors = append(doors, door)
+	}
+	return doors, nil
 }
 
 // connecting are the pages by which locations are connected, and what acts on them and on installations that HighLevel
@@ -302,6 +333,14 @@ func prepareServer(ctx context.Context, temporal client.Client, namespace string
 	return cluster.EnsureSearchAttributes(ctx, temporal, namespace, workflows.SearchAttributes())
 }
 
+// given chooses what to say of something that may be set up or not.
+func given(set bool, where, otherwise string) string {
+	if set {
+		return where
+	}
+	return otherwise
+}
+
 // banner says where everything is.
 func (f *frontDoor) banner(out io.Writer, address, metrics string, connected []string) {
 	if metrics != "" {
@@ -324,6 +363,9 @@ func (f *frontDoor) banner(out io.Writer, address, metrics string, connected []s
 	_ = (&format{name: "table"}).print(out, nil, func(w io.Writer) {
 		row(w, "Tallystick starter", version())
 		row(w, "webhooks", "http://"+address+"/webhooks/ghl/{Event}")
+		row(w, "deliveries", given(f.config.Shipping.DeliverySecret != "", "http://"+address+delivery.Path, "off: set DELIVERY_WEBHOOK_SECRET"))
+		// The token is not shown: what a process prints is kept by more than one.
+		row(w, "Sage hooks", given(f.config.Shipping.HookToken != "", "http://"+address+sagehook.Path+"…", "off: set SAGE_HOOK_TOKEN"))
 		row(w, "connecting", connect)
 		row(w, "readiness", "http://"+address+"/readyz")
 		row(w, "metrics", metrics)
@@ -331,6 +373,7 @@ func (f *frontDoor) banner(out io.Writer, address, metrics string, connected []s
 		row(w, "Temporal", f.target.Address+", namespace "+f.target.Namespace)
 		row(w, "database", f.config.Store.DatabaseURL)
 		row(w, "connected locations", locations)
-		row(w, "sweeps", fmt.Sprintf("every %s, for late refunds every %s", f.config.Sync.Interval, f.config.Sync.DeepInterval))
+		row(w, "sweeps", fmt.Sprintf("every %s, for late refunds every %s, for shipments every %s",
+			f.config.Sync.Interval, f.config.Sync.DeepInterval, f.config.Sync.Fulfillments))
 	})
 }

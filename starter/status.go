@@ -24,8 +24,8 @@ func statusCommand(a *app) *cobra.Command {
 	var most int
 	c := &cobra.Command{
 		Use: "status [order]", Short: "Show what is in step, what is not and why", Args: cobra.MaximumNArgs(1),
-		Long: "Show how the connections stand, how many orders are in Sage, by the state of their payment, which orders are parked and\n" +
-			"why, and how far the sweeps have come; or all that is known of one order, its running process included.",
+		Long: "Show how the connections stand, how many orders are in Sage, by the state of their payment, how far the goods of open\n" +
+			"orders have come, which orders are parked and why, and how far the sweeps have come; or all that is known of one order, its running process included.",
 		Example: "  starter status\n  starter status 660ed43bfdf9fc05a0de7a40 -o json",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := out.check(); err != nil {
@@ -65,7 +65,9 @@ type summary struct {
 	ParkedByKind map[string]int64 `json:"parkedByKind"`
 	Parked       []parkedView     `json:"parked"`
 	LastOrderAt  time.Time        `json:"lastOrderAt,omitzero"`
-	Cursors      []cursorView     `json:"cursors"`
+	// Shipping counts the orders whose shipping is followed, by its state; those that are delivered or cancelled are not.
+	Shipping map[domain.FulfillmentState]int64 `json:"shipping"`
+	Cursors  []cursorView                      `json:"cursors"`
 	// Connections are the connected locations, all of them or the one that was asked for.
 	Connections []connectionView `json:"connections"`
 
@@ -73,8 +75,10 @@ type summary struct {
 }
 
 type parkedView struct {
-	Location   string    `json:"location"`
-	Order      string    `json:"order"`
+	Location string `json:"location"`
+	Order    string `json:"order"`
+	// Process is what could not be carried out: "PaymentToOrder" or "Fulfillment".
+	Process    string    `json:"process"`
 	Kind       string    `json:"kind"`
 	Reason     string    `json:"reason"`
 	Candidates []int64   `json:"candidates,omitempty"`
@@ -84,7 +88,7 @@ type parkedView struct {
 }
 
 func viewParked(p store.Parked) parkedView {
-	return parkedView{p.Location, p.ObjectID, p.Kind, p.Reason, p.Candidates, p.Attempts, p.ParkedAt, p.NextTry}
+	return parkedView{p.Location, p.ObjectID, p.Process, p.Kind, p.Reason, p.Candidates, p.Attempts, p.ParkedAt, p.NextTry}
 }
 
 type cursorView struct {
@@ -100,7 +104,7 @@ func summarise(ctx context.Context, db *store.Store, location string, most int) 
 	if err != nil {
 		return summary{}, err
 	}
-	s := summary{Orders: overview.Orders, ParkedByKind: overview.Parked, LastOrderAt: overview.LastBroughtAt, Parked: []parkedView{}, Cursors: []cursorView{}, Connections: []connectionView{}}
+	s := summary{Orders: overview.Orders, Shipping: overview.Fulfillments, ParkedByKind: overview.Parked, LastOrderAt: overview.LastBroughtAt, Parked: []parkedView{}, Cursors: []cursorView{}, Connections: []connectionView{}}
 	for _, cursor := range overview.Cursors {
 		s.Cursors = append(s.Cursors, cursorView{cursor.Location, cursor.Name, cursor.At, int64(time.Since(cursor.At).Seconds())})
 	}
@@ -133,6 +137,12 @@ func (s summary) print(w io.Writer) {
 		row(w, "none yet")
 	}
 	row(w, "last brought", ago(s.LastOrderAt))
+	if len(s.Shipping) > 0 {
+		row(w, "\nTO BE SHIPPED OR DELIVERED", "COUNT")
+		for _, state := range sortedKeys(s.Shipping) {
+			row(w, state, s.Shipping[state])
+		}
+	}
 	if len(s.ParkedByKind) > 0 {
 		row(w, "\nPARKED FOR", "COUNT")
 		for _, kind := range sortedKeys(s.ParkedByKind) {
@@ -165,8 +175,10 @@ type orderView struct {
 	Booked   *bookedView   `json:"booked,omitempty"`
 	Parked   *parkedView   `json:"parked,omitempty"`
 	Decision *decisionView `json:"decision,omitempty"`
+	// Shipping is how far its goods have come; nil where that is not followed.
+	Shipping *fulfillmentView `json:"shipping,omitempty"`
 	// Process is the process of the order, if Temporal still knows one.
-	Process *processView `json:"process,omitempty"`
+	Process *processView[workflows.PaymentToOrderStatus] `json:"process,omitempty"`
 }
 
 type bookedView struct {
@@ -188,12 +200,13 @@ type decisionView struct {
 	At     time.Time `json:"at"`
 }
 
-type processView struct {
+// processView is a process with its own answer to the query for its status.
+type processView[S any] struct {
 	WorkflowID string    `json:"workflowId"`
 	State      string    `json:"state"`
 	StartedAt  time.Time `json:"startedAt"`
 	// Status is the process's own answer; nil when no worker could give it in time.
-	Status *workflows.PaymentToOrderStatus `json:"status,omitempty"`
+	Status *S `json:"status,omitempty"`
 }
 
 // missing tells that Temporal knows no such process or schedule.
@@ -227,7 +240,15 @@ func (d *desk) order(ctx context.Context, id string) (orderView, error) {
 	if found {
 		v.Decision = &decisionView{decision.SageID, decision.Actor, decision.DecidedAt}
 	}
-	if v.Process, err = d.process(ctx, workflows.PaymentToOrderID(d.location, id)); err != nil {
+	shipping, found, err := d.store.Fulfillment(ctx, d.location, id)
+	if err != nil {
+		return v, err
+	}
+	if found {
+		view := viewFulfillment(shipping)
+		v.Shipping = &view
+	}
+	if v.Process, err = process[workflows.PaymentToOrderStatus](ctx, d, workflows.PaymentToOrderID(d.location, id)); err != nil {
 		return v, err
 	}
 	if v.Booked == nil && v.Parked == nil && v.Process == nil {
@@ -240,7 +261,7 @@ func (d *desk) order(ctx context.Context, id string) (orderView, error) {
 const queryTime = 5 * time.Second
 
 // process asks Temporal, and the process itself while it runs.
-func (d *desk) process(ctx context.Context, id string) (*processView, error) {
+func process[S any](ctx context.Context, d *desk, id string) (*processView[S], error) {
 	description, err := d.temporal.DescribeWorkflow(ctx, id, "")
 	if missing(err) {
 		return nil, nil
@@ -248,14 +269,14 @@ func (d *desk) process(ctx context.Context, id string) (*processView, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask Temporal for the process: %w", err)
 	}
-	v := &processView{WorkflowID: id, State: description.Status.String(), StartedAt: description.WorkflowStartTime.UTC()}
+	v := &processView[S]{WorkflowID: id, State: description.Status.String(), StartedAt: description.WorkflowStartTime.UTC()}
 	ctx, cancel := context.WithTimeout(ctx, queryTime)
 	defer cancel()
 	answer, err := d.temporal.QueryWorkflow(ctx, id, "", workflows.StatusQuery)
 	if err != nil {
 		return v, nil // without a worker a process cannot answer; the rest is worth showing all the same
 	}
-	var status workflows.PaymentToOrderStatus
+	var status S
 	if err := answer.Get(&status); err != nil {
 		return nil, fmt.Errorf("read the status of the process: %w", err)
 	}
@@ -274,6 +295,9 @@ func (v orderView) print(w io.Writer) {
 		}
 	} else {
 		row(w, "in Sage", "no")
+	}
+	if s := v.Shipping; s != nil {
+		row(w, "shipping", fmt.Sprintf("%s, %d shipments: `starter fulfillment show %s`", s.State, len(s.Shipments), v.Order))
 	}
 	if p := v.Parked; p != nil {
 		row(w, "parked", fmt.Sprintf("%s, %d times since %s", p.Kind, p.Attempts, p.ParkedAt.Format(time.RFC3339)))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,7 +43,7 @@ func intervals(c config.Config) schedules.Intervals {
 
 func schedulesCommand(a *app) *cobra.Command {
 	c := group(&cobra.Command{Use: "schedules", Short: "The Temporal Schedules that start the sweeps"})
-	c.AddCommand(schedulesApply(a), schedulesList(a),
+	c.AddCommand(schedulesApply(a), schedulesList(a), schedulesTrigger(a),
 		schedulesChange(a, "pause", "Stop starting sweeps; one that runs is left to its end", "paused", schedules.Pause),
 		schedulesChange(a, "resume", "Start sweeps again", "resumed", schedules.Resume),
 		schedulesChange(a, "remove", "Delete the schedules; `starter serve` makes them again at its next start", "removed",
@@ -85,6 +87,54 @@ func schedulesApply(a *app) *cobra.Command {
 	}
 	s.where.add(c)
 	c.Flags().BoolVar(&force, "force", false, "write schedules that are right once more, to seal their input with the current key")
+	dryRunFlag(c, &s.dryRun)
+	return c
+}
+
+// kindNames are the kinds of sweeps as a person types them.
+func kindNames() string {
+	var names []string
+	for _, kind := range schedules.Kinds() {
+		names = append(names, string(kind))
+	}
+	return strings.Join(names, ", ")
+}
+
+func schedulesTrigger(a *app) *cobra.Command {
+	var s scheduler
+	var wait bool
+	c := &cobra.Command{
+		Use: "trigger [kind]...", Short: "Start sweeps now, as their schedules would",
+		Long: "Start sweeps now, as their schedules would: those of the kinds that are given (" + kindNames() + "), or all of them. One\n" +
+			"that runs is not disturbed; another follows it. A schedule that is paused stays so, and sweeps this once.",
+		Example: "  starter schedules trigger fulfillments --wait",
+		RunE: func(c *cobra.Command, args []string) error {
+			kinds := schedules.Kinds()
+			if len(args) > 0 {
+				kinds = nil
+			}
+			for _, name := range args {
+				if !slices.Contains(schedules.Kinds(), schedules.Kind(name)) {
+					return wrongUse("%q is none of %s", name, kindNames())
+				}
+				kinds = append(kinds, schedules.Kind(name))
+			}
+			return s.with(c.Context(), a, func(temporal client.Client, items []schedules.Item) error {
+				for _, item := range schedules.Of(items, kinds...) {
+					if s.dryRun {
+						_, _ = fmt.Fprintf(a.out, "%s  would be started now\n", item.ID)
+						continue
+					}
+					if err := a.sweep(c.Context(), temporal, item, wait); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	s.where.add(c)
+	c.Flags().BoolVar(&wait, "wait", false, "wait until each sweep has ended, and say what it found")
 	dryRunFlag(c, &s.dryRun)
 	return c
 }
@@ -174,26 +224,31 @@ func schedulesChange(a *app, verb, short, done string, change scheduleChange) *c
 
 func sweepCommand(a *app) *cobra.Command {
 	var s scheduler
-	var deep, wait, afresh bool
+	var deep, shipping, wait, afresh bool
 	c := &cobra.Command{
 		Use: "sweep", Short: "Look now for payments that no webhook told of", Args: cobra.NoArgs,
-		Long: "Look now for payments that no webhook told of, or with --deep for refunds of payments as old as REFUND_WINDOW.\n" +
-			"With --afresh everything is looked at again as if it had never been seen, as is needed after Temporal's own\n" +
-			"database was lost.",
-		Example: "  starter sweep --wait\n  starter sweep --deep\n  starter sweep --deep --afresh",
+		Long: "Look now for payments that no webhook told of, with --deep for refunds of payments as old as REFUND_WINDOW, or with\n" +
+			"--fulfillments for what became of shipments on both sides. With --afresh everything is looked at again as if it had\n" +
+			"never been seen, as is needed after Temporal's own database was lost.",
+		Example: "  starter sweep --wait\n  starter sweep --deep\n  starter sweep --fulfillments --wait\n  starter sweep --deep --afresh",
 		RunE: func(c *cobra.Command, _ []string) error {
+			kind := schedules.Payments
+			switch {
+			case deep && shipping:
+				return wrongUse("--deep and --fulfillments are two sweeps: say which")
+			case deep:
+				kind = schedules.Deep
+			case shipping:
+				kind = schedules.Fulfillments
+			}
 			return s.with(c.Context(), a, func(temporal client.Client, items []schedules.Item) error {
-				kind := schedules.Payments
-				if deep {
-					kind = schedules.Deep
-				}
 				item := schedules.Of(items, kind)[0]
 				if s.dryRun {
 					_, _ = fmt.Fprintf(a.out, "%s  would be started now\n", item.ID)
 					return nil
 				}
 				if afresh {
-					if err := a.forget(c.Context(), s.where); err != nil {
+					if err := a.forget(c.Context(), s.where, kind); err != nil {
 						return err
 					}
 				}
@@ -203,6 +258,7 @@ func sweepCommand(a *app) *cobra.Command {
 	}
 	s.where.add(c)
 	c.Flags().BoolVar(&deep, "deep", false, "look for refunds of older payments")
+	c.Flags().BoolVar(&shipping, "fulfillments", false, "look for what became of shipments")
 	c.Flags().BoolVar(&wait, "wait", false, "wait until the sweep has ended, and say what it found")
 	c.Flags().BoolVar(&afresh, "afresh", false, "forget what earlier sweeps saw")
 	dryRunFlag(c, &s.dryRun)
@@ -210,18 +266,22 @@ func sweepCommand(a *app) *cobra.Command {
 }
 
 // forget makes the next sweep take everything for new.
-func (a *app) forget(ctx context.Context, where location) error {
+func (a *app) forget(ctx context.Context, where location, kind schedules.Kind) error {
+	what, sightings := "orders and transactions", []store.SightingKind{store.OrderSighting, store.TransactionSighting}
+	if kind == schedules.Fulfillments {
+		what, sightings = "orders of both sides", []store.SightingKind{store.FulfillmentSighting, store.SageOrderSighting}
+	}
 	return a.withStore(ctx, func(_ config.Config, db *store.Store) error {
 		id := where.id // found by scheduler.with
 		var forgotten int64
-		for _, kind := range []store.SightingKind{store.OrderSighting, store.TransactionSighting} {
-			n, err := db.ForgetSightings(ctx, id, kind, time.Now())
+		for _, sighting := range sightings {
+			n, err := db.ForgetSightings(ctx, id, sighting, time.Now())
 			if err != nil {
 				return err
 			}
 			forgotten += n
 		}
-		_, _ = fmt.Fprintf(a.out, "forgot %d orders and transactions seen before\n", forgotten)
+		_, _ = fmt.Fprintf(a.out, "forgot %d %s seen before\n", forgotten, what)
 		return db.Audit(ctx, store.AuditEntry{At: time.Now().UTC(), Location: id, Actor: actor(), Action: "sweep afresh", Object: id})
 	})
 }

@@ -38,6 +38,8 @@ type Connection struct {
 	Tenant string
 	// Settings are those of the tenant.
 	Settings config.Sage
+	// Shipping says how the shipping of its orders is followed.
+	Shipping config.Shipping
 }
 
 // idle tells that there is nothing to look at: the connection is gone, or going.

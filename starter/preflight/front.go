@@ -11,7 +11,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tallystick/tallystick/starter/webhook"
+	"github.com/tallystick/tallystick/starter/delivery"
+	"github.com/tallystick/tallystick/starter/intake"
+	"github.com/tallystick/tallystick/starter/sagehook"
 )
 
 const webhooksPart = "webhooks"
@@ -19,8 +21,8 @@ const webhooksPart = "webhooks"
 // mostAnswer is more than our own front door ever answers to these questions.
 const mostAnswer = 64 << 10
 
-// webhooks asks the front door by the address that HighLevel uses: whether it is ours that answers, and whether an event
-// without a signature is refused. The event is empty, so even a door that is open takes nothing in.
+// webhooks asks the front door by the address that HighLevel uses: whether it is ours that answers, and whether what is
+// not signed is refused at each door. It is empty, so even a door that is open takes nothing in.
 func (s Subject) webhooks(ctx context.Context) []Finding {
 	public := string(s.Config.HTTP.Public)
 	if public == "" {
@@ -31,8 +33,15 @@ func (s Subject) webhooks(ctx context.Context) []Finding {
 		return []Finding{f}
 	}
 	found := []Finding{reachable(ctx, public)}
-	if found[0].Verdict == OK {
-		found = append(found, unsigned(ctx, public))
+	if found[0].Verdict != OK {
+		return found
+	}
+	found = append(found, unsigned(ctx, "unsigned events", public+"/webhooks/ghl/OrderCreate", Fail))
+	if s.Config.Shipping.DeliverySecret != "" {
+		found = append(found, unsigned(ctx, "unsigned news of deliveries", public+delivery.Path, Warn))
+	}
+	if s.Config.Shipping.HookToken != "" {
+		found = append(found, unsigned(ctx, "hooks without the token", public+sagehook.Path+"x", Warn))
 	}
 	return found
 }
@@ -53,29 +62,33 @@ func reachable(ctx context.Context, public string) Finding {
 		f.Mend = "let the name of PUBLIC_URL lead to this installation, with a certificate that browsers accept"
 	case code != http.StatusOK || json.Unmarshal(body, &answer) != nil || answer.Status != "alive":
 		f.Found = fmt.Sprintf("somebody else answers at %s/healthz, with %d", public, code)
-		f.Mend = "let what listens at PUBLIC_URL forward /healthz, /webhooks/ghl and /oauth/ghl to LISTEN_ADDRESS as they are"
+		f.Mend = "let what listens at PUBLIC_URL forward /healthz, /webhooks/ and /oauth/ghl to LISTEN_ADDRESS as they are"
 	default:
 		f.Verdict, f.Found = OK, public
 	}
 	return f
 }
 
-func unsigned(ctx context.Context, public string) Finding {
-	f := Finding{Part: webhooksPart, Check: "unsigned events", Verdict: Fail}
-	code, body, err := ask(ctx, http.MethodPost, public+"/webhooks/ghl/OrderCreate", "{}")
-	var answer webhook.Answer
+// unsigned asks a door with nothing that would open it. absent is what it means if there is none.
+func unsigned(ctx context.Context, check, address string, absent Verdict) Finding {
+	f := Finding{Part: webhooksPart, Check: check, Verdict: Fail}
+	code, body, err := ask(ctx, http.MethodPost, address, "{}")
+	var answer intake.Answer
 	ours := json.Unmarshal(body, &answer) == nil && answer.Status == "refused"
 	switch {
 	case err != nil:
 		f.Found, f.Mend = err.Error(), "see whether what listens at PUBLIC_URL lets POST requests through"
 	case code == http.StatusUnauthorized && ours:
 		f.Verdict, f.Found = OK, "refused"
+	case code == http.StatusNotFound && !ours && absent != Fail:
+		f.Verdict, f.Found = absent, "the front door that runs there has no such door"
+		f.Mend = "restart `starter serve` with the configuration of this check"
 	case code >= 200 && code < 300:
-		f.Found = fmt.Sprintf("an event without a signature was answered with %d", code)
+		f.Found = fmt.Sprintf("what is not signed was answered with %d", code)
 		f.Mend = "let what listens at PUBLIC_URL forward to the front door and answer nothing itself"
 	default:
-		f.Found = fmt.Sprintf("an event without a signature was answered with %d, and not by the front door", code)
-		f.Mend = "let what listens at PUBLIC_URL forward /webhooks/ghl and what is below it as it is, without a login of its own"
+		f.Found = fmt.Sprintf("what is not signed was answered with %d, and not by the front door", code)
+		f.Mend = "let what listens at PUBLIC_URL forward /webhooks/ and what is below it as it is, without a login of its own"
 	}
 	return f
 }

@@ -32,7 +32,7 @@ func (s Subject) configuration(context.Context) []Finding {
 			Mend: "unset it when orders shall be brought into Sage; `starter planned` shows what would have been sent"})
 	}
 	notify := Finding{Part: part, Check: "NOTIFY_WEBHOOK_URL", Verdict: OK, Found: "set; nothing was posted to it"}
-	if s.Config.Watching.NotifyWebhookURL.Text == "" {
+	if s.Config.Telling.WebhookURL.Text == "" {
 		notify.Verdict, notify.Found = Warn, "not set, so only the log says when somebody must act"
 		notify.Mend = "set it to an incoming webhook of your chat"
 	}

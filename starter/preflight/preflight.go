@@ -87,7 +87,7 @@ func (s Subject) Run(ctx context.Context, tell func(Finding)) Report {
 		}
 	}
 	for _, look := range []func(context.Context) []Finding{
-		s.configuration, s.keys, s.database, s.sealed, s.temporal, s.webhooks, s.clocks,
+		s.configuration, s.templates, s.keys, s.database, s.sealed, s.temporal, s.webhooks, s.clocks,
 	} {
 		take(look(ctx))
 	}

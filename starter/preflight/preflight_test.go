@@ -23,6 +23,7 @@ import (
 	"github.com/tallystick/tallystick/internal/store"
 	sandboxghl "github.com/tallystick/tallystick/sandbox/ghl"
 	sandboxsage "github.com/tallystick/tallystick/sandbox/sage"
+	"github.com/tallystick/tallystick/starter/intake"
 	"github.com/tallystick/tallystick/starter/webhook"
 	"github.com/tallystick/tallystick/workflows"
 )
@@ -44,7 +45,7 @@ func subject(t *testing.T, hl sandboxghl.Options, sg sandboxsage.Options) (Subje
 	s.Config.Secrets.Keys.Ring = ring
 	s.Config.GHL.BaseURL, s.Config.Sage.BaseURL = config.BaseURL(source.URL()), config.BaseURL(books.URL())
 	s.Config.GHL.WebhookPublicKeys = publishedKeys()
-	s.Config.Watching.NotifyWebhookURL.Text = "https://hooks.example/never"
+	s.Config.Telling.WebhookURL.Text = "https://hooks.example/never"
 	s.Config.HTTP.Public = config.BaseURL(frontDoor(t))
 	s.Temporal = func(context.Context) []Finding { return []Finding{{Part: "temporal", Check: "namespace", Verdict: OK}} }
 	s.Connections = []Connection{{
@@ -53,6 +54,7 @@ func subject(t *testing.T, hl sandboxghl.Options, sg sandboxsage.Options) (Subje
 		},
 		OfEnvironment: true, GHL: highLevelClient(t, source.URL(), source.Location(), source.Token()), Sage: sageClient(t, books),
 		Settings: config.Sage{ExtraFieldPrefix: "Z_", SalesRepID: books.APIUser()},
+		Shipping: config.Shipping{On: true, Activities: true},
 	}}
 	return s, books
 }
@@ -84,7 +86,7 @@ func sageClient(t *testing.T, books *sandboxsage.Server) *sage.Client {
 // frontDoor is the webhook door with the healthz of the server around it.
 func frontDoor(t *testing.T) string {
 	t.Helper()
-	door, err := webhook.New(webhook.Options{Door: workflows.Door{}, Keys: webhook.Keys(publishedKeys()), Locations: webhook.One("l")})
+	door, err := webhook.New(webhook.Options{Door: workflows.Door{}, Keys: webhook.Keys(publishedKeys()), Locations: intake.One("l")})
 	require.NoError(t, err)
 	mux := http.NewServeMux()
 	door.Register(mux)
@@ -174,7 +176,8 @@ func TestExtraFieldsAreMadeOnRequestOnly(t *testing.T) {
 	s, books := subject(t, sandboxghl.Options{}, tenant)
 	report := run(t, s)
 	assert.Equal(t, Warn, report.find("extra fields").Verdict)
-	assert.Contains(t, report.find("extra fields").Found, "Z_CouponCode, Z_PaidAmount, Z_PaidAt, Z_PaymentIds, Z_RefundedAmount")
+	assert.Contains(t, report.find("extra fields").Found, "Z_CouponCode, Z_DeliveredDate, Z_FulfillmentIds, Z_FulfillmentStatus, Z_PaidAmount")
+	assert.Contains(t, report.find("extra fields").Found, "nobody can say in Sage")
 	s.CreateFields, s.DryRun = true, true
 	report = run(t, s)
 	assert.Equal(t, Warn, report.find("Z_PaidAmount").Verdict)
@@ -182,7 +185,7 @@ func TestExtraFieldsAreMadeOnRequestOnly(t *testing.T) {
 	s.DryRun = false
 	report = run(t, s)
 	assert.Equal(t, OK, report.find("Z_PaidAmount").Verdict, "%+v", report.find("Z_PaidAmount"))
-	assert.Len(t, books.Writes(), 5)
+	assert.Len(t, books.Writes(), 10)
 
 	s.Connections[0].Sage = sageClient(t, books) // a client keeps what it read of the tenant
 	s.CreateFields = false
@@ -410,7 +413,7 @@ func TestTheFrontDoorIsAskedByItsPublicAddress(t *testing.T) {
 		"proxy only":      {listen(t, answer(502, "Bad Gateway")), "reachable", Warn, "nobody answers"},
 		"somebody else":   {listen(t, answer(200, "<html>")), "reachable", Fail, "somebody else"},
 		"sent elsewhere":  {listen(t, http.RedirectHandler("https://elsewhere.example/", http.StatusFound)), "reachable", Fail, "with 302"},
-		"takes anything":  {alive(answer(200, `{"status":"accepted"}`)), "unsigned events", Fail, "without a signature"},
+		"takes anything":  {alive(answer(200, `{"status":"accepted"}`)), "unsigned events", Fail, "what is not signed"},
 		"asks for logins": {alive(answer(401, "Unauthorized")), "unsigned events", Fail, "not by the front door"},
 		"not forwarded":   {alive(answer(404, "")), "unsigned events", Fail, "404"},
 		"unset":           {"", "reachable", Skip, "PUBLIC_URL"},
@@ -461,7 +464,7 @@ func TestClocksAreCompared(t *testing.T) {
 func TestWhatIsUnusualIsSaid(t *testing.T) {
 	s, _ := subject(t, sandboxghl.Options{}, plain())
 	s.Config.GHL.WebhookPublicKeys = config.PublicKeys{make(ed25519.PublicKey, ed25519.PublicKeySize)}
-	s.Config.Watching.NotifyWebhookURL.Text = ""
+	s.Config.Telling.WebhookURL.Text = ""
 	s.Config.Orders.ReadOnly = true
 	report := run(t, s)
 	assert.True(t, report.OK)

@@ -11,6 +11,7 @@ import (
 	"github.com/tallystick/tallystick/activities"
 	"github.com/tallystick/tallystick/clients/sage"
 	"github.com/tallystick/tallystick/internal/config"
+	"github.com/tallystick/tallystick/internal/secret"
 	"github.com/tallystick/tallystick/internal/store"
 )
 
@@ -27,7 +28,10 @@ func (s Subject) tenant(ctx context.Context, c Connection, seen map[string]strin
 		return []Finding{c.finding(sagePart, "log in", Skip, "the same tenant as that of "+seen[c.Tenant], "")}
 	}
 	seen[c.Tenant] = c.Location
-	found := tenant{Client: c.Sage, set: c.Settings, create: s.CreateFields, dryRun: s.DryRun}.look(ctx)
+	found := tenant{
+		Client: c.Sage, set: c.Settings, ships: c.Shipping, create: s.CreateFields, dryRun: s.DryRun,
+		hookToken: s.Config.Shipping.HookToken, hookAddress: HookAddress(s.Config),
+	}.look(ctx)
 	for i := range found {
 		found[i].Location = c.Location
 		if c.Connection.Sage == store.SageOfItsOwn && strings.Contains(found[i].Mend, "SAGE_") {
@@ -41,7 +45,11 @@ func (s Subject) tenant(ctx context.Context, c Connection, seen map[string]strin
 type tenant struct {
 	*sage.Client
 	set            config.Sage
+	ships          config.Shipping
 	create, dryRun bool
+	// hookAddress is where Sage is to post if hookToken is set; empty where that is not known.
+	hookToken   secret.Text
+	hookAddress string
 }
 
 // look logs in, and looks whether every id that orders need is set or can be found without choosing.
@@ -59,7 +67,8 @@ func (s tenant) look(ctx context.Context) []Finding {
 	if set.StatusRefunded != 0 {
 		found = append(found, s.status(ctx, "SAGE_ORDER_STATUS_REFUNDED", set.StatusRefunded, anyOutcome, branch))
 	}
-	return append(append(found, s.currencies(ctx)), s.extraFields(ctx)...)
+	found = append(append(found, s.currencies(ctx)), s.extraFields(ctx)...)
+	return append(found, s.shipping(ctx)...)
 }
 
 func sageMend(err error) string {
@@ -223,9 +232,12 @@ func (s tenant) extraFields(ctx context.Context) []Finding {
 		}
 	}
 	if len(missing) > 0 {
-		return append(found, Finding{Part: sagePart, Check: check, Verdict: Warn,
-			Found: "missing on sales orders: " + strings.Join(missing, ", ") + "; their facts go into the internal comment",
-			Mend:  "`starter check --create-fields` makes them"})
+		words := "missing on sales orders: " + strings.Join(missing, ", ") + "; their facts go into the internal comment"
+		if status := s.fieldName("FulfillmentStatus"); s.ships.On && slices.Contains(missing, status) {
+			words += ", and without " + status + " nobody can say in Sage that an order was shipped"
+		}
+		return append(found, Finding{Part: sagePart, Check: check, Verdict: Warn, Found: words,
+			Mend: "`starter check --create-fields` makes them"})
 	}
 	if len(found) == 0 {
 		found = append(found, Finding{Part: sagePart, Check: check, Verdict: OK})

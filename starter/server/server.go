@@ -1,5 +1,5 @@
 // Package server is the starter's front door as a process: it listens, answers liveness and readiness, carries the
-// webhook door, the pages by which locations are connected and the payload codec, and stops without losing a request.
+// doors for webhooks, the pages by which locations are connected and the payload codec, and stops without losing a request.
 //
 // It does not decide what a webhook means (package webhook does) and never gives up while a dependency is away: then it
 // is alive, not ready, and webhooks are answered so that they are delivered again. `starter serve` and the sandbox run
@@ -34,6 +34,8 @@ type Options struct {
 	// Listen is where everything is served, as host:port.
 	Listen   string
 	Webhooks *webhook.Handler
+	// Doors are those besides Webhooks.
+	Doors []Door
 	// OAuth serves the pages by which locations are connected, under oauth.Prefix; nil serves none.
 	OAuth http.Handler
 	// Codec shows payloads to the Temporal UI under /codec/; nil serves none.
@@ -45,6 +47,13 @@ type Options struct {
 	// Grace is how long requests in flight may take after that.
 	Grace time.Duration
 	Log   *slog.Logger
+}
+
+// Door is where others than HighLevel tell of something: package delivery and package sagehook have one each.
+type Door interface {
+	Register(mux *http.ServeMux)
+	// Drain has each answer close its connection from now on.
+	Drain()
 }
 
 // Server listens from Open on and answers from Run on.
@@ -88,9 +97,13 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
+func (s *Server) doors() []Door { return append([]Door{s.options.Webhooks}, s.options.Doors...) }
+
 func (s *Server) stop(ctx context.Context, front *http.Server) error {
 	s.ready.withdraw()
-	s.options.Webhooks.Drain()
+	for _, door := range s.doors() {
+		door.Drain()
+	}
 	s.options.Log.InfoContext(ctx, "stopping", "drain", s.options.Drain.String())
 	drained := time.NewTimer(s.options.Drain)
 	defer drained.Stop()
@@ -115,7 +128,9 @@ func (s *Server) httpServer(handler http.Handler) *http.Server {
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	s.options.Webhooks.Register(mux)
+	for _, door := range s.doors() {
+		door.Register(mux)
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
 	})

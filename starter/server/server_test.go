@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tallystick/tallystick/starter/intake"
 	"github.com/tallystick/tallystick/starter/webhook"
 	"github.com/tallystick/tallystick/workflows"
 )
@@ -38,7 +39,7 @@ type running struct {
 
 func run(t *testing.T, change func(*Options)) *running {
 	t.Helper()
-	door, err := webhook.New(webhook.Options{Door: nowhere{}, Locations: webhook.One("here")})
+	door, err := webhook.New(webhook.Options{Door: nowhere{}, Locations: intake.One("here")})
 	require.NoError(t, err)
 	options := Options{
 		Listen: "127.0.0.1:0", Webhooks: door, Grace: 5 * time.Second,

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tallystick/tallystick/internal/testkit"
+	"github.com/tallystick/tallystick/starter/intake"
 )
 
 // page is one of HighLevel's webhook pages as data.
@@ -121,7 +122,7 @@ func FuzzBody(f *testing.F) {
 			return
 		}
 		for _, id := range []string{object, location, b.eventID()} {
-			if len(id) > longestID || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/\'"`, r) }) {
+			if len(id) > intake.LongestID || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/\'"`, r) }) {
 				t.Fatalf("let the id %q through", id)
 			}
 		}

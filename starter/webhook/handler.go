@@ -1,39 +1,17 @@
 package webhook
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.temporal.io/api/serviceerror"
-	"golang.org/x/time/rate"
 
 	"github.com/tallystick/tallystick/connections"
+	"github.com/tallystick/tallystick/starter/intake"
 	"github.com/tallystick/tallystick/workflows"
-)
-
-// The limits of the door.
-const (
-	// MaxBody is the largest body in bytes; HighLevel's samples are below ten kilobytes.
-	MaxBody = 1 << 20
-	// DefaultInFlight is how many requests are taken in at once unless Options say otherwise. With MaxBody it bounds the
-	// memory of the door.
-	DefaultInFlight = 128
-	// handOver is how long Temporal may take to accept a hint.
-	handOver = 5 * time.Second
-	// soon and whenBack are the Retry-After of an overload and of an outage.
-	soon     = 5 * time.Second
-	whenBack = 30 * time.Second
 )
 
 // Door takes in hints. workflows.Door is the one that hands them to Temporal. A call that returns without an error has
@@ -55,11 +33,11 @@ type Installs interface {
 type Options struct {
 	Door      Door
 	Keys      Keys
-	Locations Locations
+	Locations intake.Locations
 	// Installs is nil where no app of HighLevel's marketplace is set up: then installations are ignored.
 	Installs Installs
 	// InFlight bounds the requests taken in at once; more are answered 429, and so is a location that has half of them
-	// already. 0 means DefaultInFlight.
+	// already. 0 means intake.DefaultInFlight.
 	InFlight int
 	// Log says what was refused and why, without anything of a body; nil says nothing.
 	Log *slog.Logger
@@ -69,41 +47,23 @@ type Options struct {
 
 // Handler answers webhooks. It is safe for concurrent use.
 type Handler struct {
+	gate      *intake.Gate
 	door      Door
 	keys      Keys
-	locations Locations
+	locations intake.Locations
 	installs  Installs
-	slots     chan struct{}
-	shares    shares
-	buffers   sync.Pool
-	draining  atomic.Bool
-	log       *slog.Logger
-	seldom    rate.Sometimes
-	metrics   *metrics
 }
 
-// New makes a Handler. The only errors are metrics that are registered already.
+// New makes a Handler. The only errors are metrics of its names that somebody else has registered.
 func New(o Options) (*Handler, error) {
-	m, err := newMetrics(o.Registerer)
+	gate, err := intake.New(intake.Options{
+		Known:    func(event string) bool { _, known := published[event]; return known },
+		InFlight: o.InFlight, Log: o.Log, Registerer: o.Registerer,
+	})
 	if err != nil {
 		return nil, err
 	}
-	if o.InFlight <= 0 {
-		o.InFlight = DefaultInFlight
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	return &Handler{
-		door: o.Door, keys: o.Keys, locations: o.Locations, installs: o.Installs,
-		slots:   make(chan struct{}, o.InFlight),
-		shares:  shares{most: max(1, o.InFlight/2), held: map[string]int{}},
-		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
-		log:     o.Log,
-		// Anybody can send nonsense: what is refused must not fill the disk with log lines.
-		seldom:  rate.Sometimes{First: 20, Interval: time.Second},
-		metrics: m,
-	}, nil
+	return &Handler{gate: gate, door: o.Door, keys: o.Keys, locations: o.Locations, installs: o.Installs}, nil
 }
 
 // Register mounts the door on its two paths: /webhooks/ghl/{Event}, and /webhooks/ghl for senders that can be given one
@@ -113,77 +73,28 @@ func (h *Handler) Register(mux *http.ServeMux) {
 	mux.Handle("/webhooks/ghl/{event}", h)
 }
 
-// Drain makes each answer close its connection, so that none is open and idle when the server stops: a request sent down
-// such a connection at that moment would be lost, and HighLevel does not repeat it. Requests are still taken in.
-func (h *Handler) Drain() { h.draining.Store(true) }
+// Drain makes each intake.Verdict close its connection, see intake.Gate.
+func (h *Handler) Drain() { h.gate.Drain() }
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start := time.Now()
-	event := r.PathValue("event")
-	if h.draining.Load() {
-		w.Header().Set("Connection", "close")
+	visit := &intake.Visit{Event: r.PathValue("event")}
+	visit.Admit = func() (intake.Verdict, bool) {
+		_, known := published[visit.Event]
+		return intake.Refused(http.StatusNotFound, "unknown_event", "HighLevel publishes no event of this name"), known || visit.Event == ""
 	}
-	a := h.guarded(w, r, &event)
-	a.write(w)
-	h.metrics.count(event, a, time.Since(start))
-	h.tell(r.Context(), event, a)
+	visit.Take = func(body []byte) intake.Verdict { return h.takeIn(r, body, &visit.Event) }
+	h.gate.Serve(w, r, visit)
 }
 
-// tell logs answers, never more than a line per second of those that anybody could provoke.
-func (h *Handler) tell(ctx context.Context, event string, a answer) {
-	if _, known := published[event]; !known {
-		event = "unknown"
+// takeIn checks and hands over one event.
+func (h *Handler) takeIn(r *http.Request, raw []byte, event *string) intake.Verdict {
+	if err := h.keys.Verify(r.Header, raw); err != nil {
+		return intake.Refused(http.StatusUnauthorized, "unauthorized", err.Error())
 	}
-	if a.code == http.StatusOK {
-		h.log.DebugContext(ctx, "webhook", "event", event, "answer", a.label)
-		return
-	}
-	h.seldom.Do(func() {
-		h.log.WarnContext(ctx, "webhook not accepted", "event", event, "answer", a.label, "status", a.code, "reason", a.Reason)
-	})
-}
-
-// guarded turns a panic into an answer that makes HighLevel deliver again.
-func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, event *string) (a answer) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			// The value of the panic may hold a piece of the body; its type and the stack hold none.
-			h.log.ErrorContext(r.Context(), "panic while a webhook was taken in; it will be delivered again",
-				"type", fmt.Sprintf("%T", fault), "stack", string(debug.Stack()))
-			a = later("panic", "this cannot be taken in now", whenBack)
-		}
-	}()
-	if r.Method != http.MethodPost {
-		return refused(http.StatusMethodNotAllowed, "method", "webhooks are sent with POST")
-	}
-	if _, known := published[*event]; *event != "" && !known {
-		return refused(http.StatusNotFound, "unknown_event", "HighLevel publishes no event of this name")
-	}
-	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-	default:
-		return later("overloaded", "too many webhooks at once", soon)
-	}
-	h.metrics.inFlight.Inc()
-	defer h.metrics.inFlight.Dec()
-	return h.takeIn(w, r, event)
-}
-
-// takeIn reads, checks and hands over one event.
-func (h *Handler) takeIn(w http.ResponseWriter, r *http.Request, event *string) answer {
-	buffer := h.buffers.Get().(*bytes.Buffer)
-	defer h.release(buffer)
-	if a, ok := readBody(w, r, buffer); !ok {
-		return a
-	}
-	if err := h.keys.Verify(r.Header, buffer.Bytes()); err != nil {
-		return refused(http.StatusUnauthorized, "unauthorized", err.Error())
-	}
-	b, err := parseBody(buffer.Bytes())
+	b, err := parseBody(raw)
 	if err != nil {
-		return refused(http.StatusBadRequest, "unreadable", err.Error())
+		return intake.Refused(http.StatusBadRequest, "unreadable", err.Error())
 	}
 	if *event == "" {
 		*event = string(b.Type)
@@ -192,57 +103,32 @@ func (h *Handler) takeIn(w http.ResponseWriter, r *http.Request, event *string) 
 	case installEvent, uninstallEvent:
 		return h.install(r.Context(), *event, b)
 	case unknownEvent:
-		return refused(http.StatusBadRequest, "unknown_event",
+		return intake.Refused(http.StatusBadRequest, "unknown_event",
 			"the body does not say which event this is: give HighLevel one URL per event, /webhooks/ghl/{Event}")
 	case ignoredEvent:
-		return ignored("this event cannot mean a payment")
+		return intake.Ignored("this event cannot mean a payment")
 	}
 	return h.handOver(r.Context(), *event, b)
 }
 
-// release keeps a buffer for the next request, unless a large body has blown it up.
-func (h *Handler) release(buffer *bytes.Buffer) {
-	if buffer.Cap() > 64<<10 {
-		return
-	}
-	buffer.Reset()
-	h.buffers.Put(buffer)
-}
-
-func readBody(w http.ResponseWriter, r *http.Request, into *bytes.Buffer) (answer, bool) {
-	tooLarge := refused(http.StatusRequestEntityTooLarge, "too_large", "the body is larger than 1 MiB")
-	if r.ContentLength > MaxBody {
-		w.Header().Set("Connection", "close") // or the server would read the rest to keep the connection
-		return tooLarge, false
-	}
-	if _, err := io.Copy(into, http.MaxBytesReader(w, r.Body, MaxBody)); err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			return tooLarge, false
-		}
-		return later("interrupted", "the body did not arrive whole", soon), false
-	}
-	return answer{}, true
-}
-
 // handOver gives the hint to Temporal. Only an event of a connected location gets that far.
-func (h *Handler) handOver(ctx context.Context, event string, b body) answer {
+func (h *Handler) handOver(ctx context.Context, event string, b body) intake.Verdict {
 	object, err := b.object()
 	if err != nil {
-		return refused(http.StatusBadRequest, "unreadable", err.Error())
+		return intake.Refused(http.StatusBadRequest, "unreadable", err.Error())
 	}
 	location, err := b.location(object)
 	if err != nil {
-		return refused(http.StatusBadRequest, "unreadable", err.Error())
+		return intake.Refused(http.StatusBadRequest, "unreadable", err.Error())
 	}
 	// Only now: whoever cannot sign cannot use up the share of a location.
-	giveBack, ok := h.shares.take(location)
+	giveBack, ok := h.gate.Shares().Take(location)
 	if !ok {
-		return later("location_overloaded", "too many webhooks of this location at once", soon)
+		return intake.Crowded()
 	}
 	defer giveBack()
 	// A sender that hangs up will not send again, so its hint goes on without it.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOver)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), intake.HandOver)
 	defer cancel()
 	location, refusal, ok := h.locate(ctx, location)
 	if !ok {
@@ -254,32 +140,19 @@ func (h *Handler) handOver(ctx context.Context, event string, b body) answer {
 		look = h.door.LookAtInvoice
 	}
 	if err := look(ctx, location, object, hint); err != nil {
-		return h.notNow(ctx, event, err)
+		return h.gate.NotNow(ctx, event, err)
 	}
-	return accepted
-}
-
-// notNow answers a hint that could not be handed over. Even what no waiting mends, a namespace that is missing for
-// instance, is answered so: somebody may mend it within the hour in which HighLevel delivers again.
-func (h *Handler) notNow(ctx context.Context, event string, err error) answer {
-	h.seldom.Do(func() {
-		h.log.ErrorContext(ctx, "Temporal did not accept a webhook; HighLevel will deliver it again", "event", event, "error", err.Error())
-	})
-	var exhausted *serviceerror.ResourceExhausted
-	if errors.As(err, &exhausted) {
-		return later("overloaded", "too much work at once", soon)
-	}
-	return later("unavailable", "this cannot be taken in now", whenBack)
+	return intake.Accepted()
 }
 
 // locate finds the connected location an event belongs to, and refuses what belongs to none. named is the one that the
 // body names, if it does.
-func (h *Handler) locate(ctx context.Context, named string) (location string, refusal answer, ok bool) {
+func (h *Handler) locate(ctx context.Context, named string) (location string, refusal intake.Verdict, ok bool) {
 	var known, resting bool
 	var err error
 	if named == "" {
 		if location, known, err = h.locations.Only(ctx); err == nil && !known {
-			return "", refused(http.StatusBadRequest, "unreadable",
+			return "", intake.Refused(http.StatusBadRequest, "unreadable",
 				"the body names no location, and it is not exactly one that is connected"), false
 		}
 	} else if known, err = h.locations.Connected(ctx, named); err == nil && !known {
@@ -287,36 +160,36 @@ func (h *Handler) locate(ctx context.Context, named string) (location string, re
 	}
 	switch {
 	case err != nil:
-		return "", later("unavailable", "which locations are connected cannot be told now", whenBack), false
+		return "", intake.Later("unavailable", "which locations are connected cannot be told now", intake.WhenBack), false
 	case resting:
-		return "", ignored("this location does not work now: what happens is found when it does"), false
+		return "", intake.Ignored("this location does not work now: what happens is found when it does"), false
 	case !known:
-		return "", refused(http.StatusNotFound, "unknown_location", "this location is not connected here"), false
+		return "", intake.Refused(http.StatusNotFound, "unknown_location", "this location is not connected here"), false
 	case named != "":
 		location = named
 	}
-	return location, answer{}, true
+	return location, intake.Verdict{}, true
 }
 
 // install takes in that the app was installed or uninstalled.
-func (h *Handler) install(ctx context.Context, event string, b body) answer {
+func (h *Handler) install(ctx context.Context, event string, b body) intake.Verdict {
 	if h.installs == nil {
-		return ignored("no app is set up here")
+		return intake.Ignored("no app is set up here")
 	}
 	// Where path and body say the opposite of each other, one of them is not HighLevel's.
 	if said, is := appEvents[string(b.Type)]; is && said != appEvents[event] {
-		return refused(http.StatusBadRequest, "unreadable", "the body is of another event than the path")
+		return intake.Refused(http.StatusBadRequest, "unreadable", "the body is of another event than the path")
 	}
 	e, err := b.installation()
 	if err != nil {
-		return refused(http.StatusBadRequest, "unreadable", err.Error())
+		return intake.Refused(http.StatusBadRequest, "unreadable", err.Error())
 	}
-	giveBack, ok := h.shares.take(cmp.Or(e.Location, e.Company))
+	giveBack, ok := h.gate.Shares().Take(cmp.Or(e.Location, e.Company))
 	if !ok {
-		return later("location_overloaded", "too many webhooks of this location at once", soon)
+		return intake.Crowded()
 	}
 	defer giveBack()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOver)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), intake.HandOver)
 	defer cancel()
 	take := h.installs.Installed
 	if appEvents[event] == uninstallEvent {
@@ -324,17 +197,14 @@ func (h *Handler) install(ctx context.Context, event string, b body) answer {
 	}
 	switch err := take(ctx, e); {
 	case err == nil:
-		return accepted
+		return intake.Accepted()
 	case errors.Is(err, connections.ErrNoApp):
-		return ignored("no app is set up here")
+		return intake.Ignored("no app is set up here")
 	case errors.Is(err, connections.ErrOtherApp):
-		return refused(http.StatusForbidden, "other_app", "this event is about another app")
+		return intake.Refused(http.StatusForbidden, "other_app", "this event is about another app")
 	case errors.Is(err, connections.ErrMismatch):
-		return refused(http.StatusForbidden, "mismatch", "the location is known as another company's")
+		return intake.Refused(http.StatusForbidden, "mismatch", "the location is known as another company's")
 	default:
-		h.seldom.Do(func() {
-			h.log.ErrorContext(ctx, "an installation could not be taken in; HighLevel will deliver it again", "event", event, "error", err.Error())
-		})
-		return later("unavailable", "this cannot be taken in now", whenBack)
+		return h.gate.NotNow(ctx, event, err)
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
 
+	"github.com/tallystick/tallystick/starter/intake"
 	"github.com/tallystick/tallystick/workflows"
 )
 
@@ -83,7 +84,7 @@ func open(t testing.TB, change ...func(*Options)) *bench {
 	require.NoError(t, err)
 	b := &bench{door: &memory{}, private: private, registry: prometheus.NewRegistry(), log: &bytes.Buffer{}}
 	options := Options{
-		Door: b.door, Keys: Keys{public}, Locations: One(home), Registerer: b.registry,
+		Door: b.door, Keys: Keys{public}, Locations: intake.One(home), Registerer: b.registry,
 		Log: slog.New(slog.NewTextHandler(&lockedWriter{w: b.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, c := range change {
@@ -135,7 +136,7 @@ func (b *bench) counted(t testing.TB) map[string]float64 {
 }
 
 // send posts a signed body and returns the status, the document and the headers of the answer.
-func (b *bench) send(t testing.TB, path, body string) (int, Answer, http.Header) {
+func (b *bench) send(t testing.TB, path, body string) (int, intake.Answer, http.Header) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, b.server.URL+path, strings.NewReader(body))
 	require.NoError(t, err)
@@ -143,12 +144,12 @@ func (b *bench) send(t testing.TB, path, body string) (int, Answer, http.Header)
 	return do(t, request)
 }
 
-func do(t testing.TB, request *http.Request) (int, Answer, http.Header) {
+func do(t testing.TB, request *http.Request) (int, intake.Answer, http.Header) {
 	t.Helper()
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, response.Body.Close()) }()
-	var a Answer
+	var a intake.Answer
 	require.NoError(t, json.NewDecoder(response.Body).Decode(&a))
 	assert.Equal(t, "application/json", response.Header.Get("Content-Type"))
 	return response.StatusCode, a, response.Header
@@ -162,7 +163,7 @@ func TestAnOrderEventBecomesAHint(t *testing.T) {
 	b := open(t)
 	code, a, _ := b.send(t, "/webhooks/ghl/OrderStatusUpdate", paidOrder)
 	assert.Equal(t, 200, code)
-	assert.Equal(t, Answer{Status: "accepted"}, a)
+	assert.Equal(t, intake.Answer{Status: "accepted"}, a)
 	want := look{"order", home, "660ed43bfdf9fc05a0de7a40", workflows.Hint{
 		Source: workflows.FromWebhook, Event: "OrderStatusUpdate", EventID: "4f7b0fd2-7c3a-4b6e-9a57-1b1f3cbe1f00",
 		At: time.Date(2026, 4, 4, 16, 24, 31, 297e6, time.UTC),
@@ -293,7 +294,7 @@ func TestAHintHasADeadlineAndOutlivesItsSender(t *testing.T) {
 	b := open(t)
 	b.door.do = func(ctx context.Context) error {
 		deadline, ok := ctx.Deadline()
-		if !ok || time.Until(deadline) > handOver {
+		if !ok || time.Until(deadline) > intake.HandOver {
 			return errors.New("no deadline")
 		}
 		close(inside)
@@ -367,7 +368,7 @@ func TestALargeBodyWithoutLengthIsRefused(t *testing.T) {
 	assert.Equal(t, "HTTP/1.1 413", string(head))
 
 	request := httptest.NewRequest(http.MethodPost, "/webhooks/ghl/OrderCreate", nil)
-	request.ContentLength = MaxBody + 1
+	request.ContentLength = intake.MaxBody + 1
 	request.Body = io.NopCloser(readerFunc(func([]byte) (int, error) {
 		t.Error("a body that is announced as too large is not read at all")
 		return 0, io.EOF
@@ -394,12 +395,12 @@ func TestMemoryIsBoundedHoweverLargeTheBody(t *testing.T) {
 		recorder := httptest.NewRecorder()
 		b.handler.ServeHTTP(recorder, request)
 		require.Equal(t, 413, recorder.Code)
-		require.LessOrEqual(t, read, MaxBody+4096)
+		require.LessOrEqual(t, read, intake.MaxBody+4096)
 	}
 	runtime.ReadMemStats(&after)
 	// A buffer that doubles up to the limit costs four times the limit in all, twice that under the race detector, and
 	// is garbage at once.
-	assert.Less(t, (after.TotalAlloc-before.TotalAlloc)/rounds, uint64(12*MaxBody))
+	assert.Less(t, (after.TotalAlloc-before.TotalAlloc)/rounds, uint64(12*intake.MaxBody))
 }
 
 func TestABodyThatBreaksOffIsAskedForAgain(t *testing.T) {

@@ -166,7 +166,7 @@ func TestOneLocationGetsHalfOfTheDoor(t *testing.T) {
 	go func() { <-inside }()
 	code, _, _ = b.send(t, "/webhooks/ghl/OrderCreate", `{"_id":"o1","locationId":"flooded"}`)
 	assert.Equal(t, 200, code, "the share is free again")
-	assert.Empty(t, b.handler.shares.held, "and nothing is kept of who had one")
+	assert.Zero(t, b.handler.gate.Shares().Held(), "and nothing is kept of who had one")
 }
 
 // TestPublishedInstallations sends HighLevel's own samples of both pages.
