@@ -72,6 +72,16 @@ func conformance(t *testing.T, address func(*testing.T) string) {
 		{"sealing anew meets damage", testResealFaults},
 		{"planned writes", testPlanned},
 		{"parked items made due", testMakeParkedDue},
+		{"lifecycles", testFulfillment},
+		{"lifecycles saved", testSaveFulfillment},
+		{"orders of a parcel", testOrdersOfTracking},
+		{"lifecycles list", testFulfillmentList},
+		{"oldest open lifecycle", testOldestOpenFulfillment},
+		{"steps", testFulfillmentSteps},
+		{"delivery news", testDeliveryNews},
+		{"delivery news that are open", testOpenDeliveryNews},
+		{"shipment under way", testShipmentPost},
+		{"orders by id alone", testOrdersByID},
 		{"empty keys", testEmptyKeys},
 		{"cancelled", testCancelled},
 		{"hostile text", testHostileText},
@@ -86,6 +96,8 @@ func conformance(t *testing.T, address func(*testing.T) string) {
 		{"openers migrate at once", testConcurrentOpeners},
 		{"migrations", testMigrations},
 		{"upgrade of the first release", testUpgrade},
+		{"upgrade from before lifecycles", testUpgradeOfConnections},
+		{"lifecycle changed by many", testFulfillmentRace},
 		{"secrets go", testSecretsGo},
 		{"connection changed by many", testConnectionRace},
 		{"lease asked for by many", testLeaseOnce},
@@ -468,7 +480,9 @@ func testOverview(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	empty, err := s.Overview(ctx, "")
 	require.NoError(t, err)
-	require.Equal(t, store.Overview{Orders: map[domain.PaymentState]int64{}, Parked: map[string]int64{}}, empty)
+	require.Equal(t, store.Overview{
+		Orders: map[domain.PaymentState]int64{}, Fulfillments: map[domain.FulfillmentState]int64{}, Parked: map[string]int64{},
+	}, empty)
 	for i, state := range []domain.PaymentState{domain.Paid, domain.Paid, domain.Refunded} {
 		rec := record(fmt.Sprint(i))
 		rec.State, rec.BroughtAt = state, kept(monday.Add(time.Duration(i)*time.Hour))
@@ -482,6 +496,7 @@ func testOverview(t *testing.T, s *store.Store) {
 	require.NoError(t, err)
 	require.Equal(t, store.Overview{
 		Orders:        map[domain.PaymentState]int64{domain.Paid: 2, domain.Refunded: 1},
+		Fulfillments:  map[domain.FulfillmentState]int64{},
 		Parked:        map[string]int64{"Money": 1},
 		LastBroughtAt: kept(monday.Add(2 * time.Hour)),
 		Cursors:       []store.Cursor{{Location: here, Name: "a", At: kept(monday)}, {Location: here, Name: "b", At: kept(monday)}},
