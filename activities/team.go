@@ -151,9 +151,9 @@ func warnOfText(ctx context.Context, what string, err error) {
 }
 
 // EnterStep enters a step on the account of the order's customer at Sage, for salespeople to read: as an activity, and by
-// option as a task in the calendar of the order's owner, who is notified. Each is made once, although Sage has no key by
-// which it would know a repeated one: that an entry is attempted is noted before it is sent, and after an attempt whose
-// outcome is unknown the account is searched for the entry's mark before anything is written again.
+// option as a task in the calendar of the order's owner, whom Sage is asked to notify (A113). Each is made once, although
+// Sage has no key by which it would know a repeated one: that an entry is attempted is noted before it is sent, and after
+// an attempt whose outcome is unknown the account is searched for the entry's mark before anything is written again.
 //
 // What Sage refuses is given up with a line in the log; so is an entry on an order that is gone. Nothing of the order
 // waits for it.
