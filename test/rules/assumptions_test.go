@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,8 +15,8 @@ import (
 const assumptionsFile = "docs/assumptions.md"
 
 var (
-	assumptionRow = regexp.MustCompile(`^\| (A\d{2}) \|`)
-	assumptionID  = regexp.MustCompile(`\bA\d{2}\b`)
+	assumptionRow = regexp.MustCompile(`^\| (A\d{2,3}) \|`)
+	assumptionID  = regexp.MustCompile(`\bA\d{2,3}\b`)
 	// citation is a file of ours and the identifiers named directly after it, as "`clients/ghl/wire.go`, `moment`, `text`".
 	citation = regexp.MustCompile("`([a-z]+/[A-Za-z0-9_/.-]+\\.go)`((?:, `[A-Za-z][A-Za-z0-9]*`)*)")
 	// option names options of the sandboxes.
@@ -33,7 +34,7 @@ func assumptions(t *testing.T, repo fs.FS) []string {
 	var violations []string
 	code := commentsOf(t, repo)
 	ids := map[string]bool{}
-	last := ""
+	last := 0
 	for i, line := range strings.Split(read(t, repo, assumptionsFile), "\n") {
 		found := assumptionRow.FindStringSubmatch(line)
 		if found == nil {
@@ -41,10 +42,12 @@ func assumptions(t *testing.T, repo fs.FS) []string {
 		}
 		id := found[1]
 		place := fmt.Sprintf("%s:%d: %s", assumptionsFile, i+1, id)
-		if ids[id] || id <= last {
+		number, err := strconv.Atoi(id[1:])
+		require.NoError(t, err)
+		if ids[id] || number <= last {
 			violations = append(violations, place+" is there twice, or out of order")
 		}
-		ids[id], last = true, id
+		ids[id], last = true, number
 		for _, fault := range rowFaults(t, repo, code, id, line) {
 			violations = append(violations, place+" "+fault)
 		}
