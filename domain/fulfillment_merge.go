@@ -18,7 +18,7 @@ import (
 // lost by it, since the news are given again.
 func (f Fulfillment) With(news FulfillmentNews, rules FulfillmentRules) (next Fulfillment, ship *ShipmentPlan, steps []FulfillmentStep) {
 	news = news.clean()
-	next = f.listed(news, rules).heard(news)
+	next = f.listed(news, rules).heard(news, rules)
 	if f.Closed() {
 		return next, nil, nil
 	}
@@ -167,17 +167,27 @@ func (s Shipment) moved(state FulfillmentState, at time.Time) Shipment {
 
 // heard is the lifecycle after what carriers said of parcels. A shipment has arrived when all of its parcels have: the end
 // of a lifecycle cannot be taken back.
-func (f Fulfillment) heard(news FulfillmentNews) Fulfillment {
+func (f Fulfillment) heard(news FulfillmentNews, rules FulfillmentRules) Fulfillment {
 	for i, s := range f.Shipments {
-		if at, found := news.shipped(s.Trackings); found {
+		parcels := f.parcels(s, news.Items, rules)
+		if at, found := news.shipped(parcels); found {
 			s = s.moved(FulfillmentShipped, at)
 		}
-		if at, all := news.delivered(s.Trackings); all {
+		if at, all := news.delivered(parcels); all {
 			s = s.moved(FulfillmentDelivered, at)
 		}
 		f.Shipments[i] = s
 	}
 	return f
+}
+
+// parcels are those of a shipment. HighLevel's fulfilments cannot be given a tracking later, so people write it down at
+// Sage: what is loose belongs to the shipments that have none, unless goods remain that it may belong to.
+func (f Fulfillment) parcels(s Shipment, items []Item, rules FulfillmentRules) []Tracking {
+	if len(s.Trackings) == 0 && f.covers(items, rules) {
+		return f.Loose
+	}
+	return s.Trackings
 }
 
 // plan is the shipment that people declared at Sage and that HighLevel does not know: all that remains, with the trackings

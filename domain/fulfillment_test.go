@@ -211,6 +211,10 @@ func TestFulfillmentRules(t *testing.T) {
 		{name: "a parcel is on its way", passes: news{hearing(at(3, whole("f1", "T1")), domain.Delivery{Tracking: "T1", State: shipped, At: hours(2)})}, state: shipped, steps: []string{"shipped/f1"}},
 		{name: "news of no meaning", passes: news{hearing(at(3), domain.Delivery{State: cancelled}, domain.Delivery{State: "lost"})}, state: created},
 		{name: "a loose parcel beside a shipment", passes: news{hearing(wishing(at(1, whole("f1", "T1")), shipped, "T1, T2"), arrived("T2", 3))}, state: shipped, loose: "T2", steps: []string{"shipped/f1"}},
+		{name: "a loose parcel of a shipment that has none", passes: news{hearing(wishing(at(1, whole("f1", "")), processing, "T2"), arrived("T2", 3))}, state: delivered, loose: "T2", steps: []string{"delivered"}},
+		{name: "one of two loose parcels", passes: news{hearing(wishing(at(1, whole("f1", "")), processing, "T2, T3"), arrived("T2", 3))}, state: processing, loose: "T2, T3", steps: []string{"processing/f1"}},
+		{name: "a loose parcel that left", passes: news{hearing(wishing(at(1, whole("f1", "")), "", "T2"), domain.Delivery{Tracking: "T2", State: shipped})}, state: shipped, loose: "T2", steps: []string{"shipped/f1"}},
+		{name: "a loose parcel of goods that remain", passes: news{hearing(wishing(at(1, mugs("f1", "")), processing, "T2"), arrived("T2", 3))}, state: processing, loose: "T2", steps: []string{"processing/f1"}},
 		{name: "the shipment first, then its arrival", passes: news{hearing(wishing(at(1), shipped, "T1"), arrived("", 1))}, state: created, plan: "mug×2 lamp×1: T1", loose: "T1"},
 
 		{name: "refunded before it was sent", passes: news{at(0), closing(at(1), "refunded in full")}, state: cancelled, reason: "refunded in full", steps: []string{"cancelled"}},
