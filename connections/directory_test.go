@@ -13,6 +13,7 @@ import (
 	"github.com/tallystick/tallystick/clients/ghl"
 	"github.com/tallystick/tallystick/clients/sage"
 	"github.com/tallystick/tallystick/clients/transport"
+	"github.com/tallystick/tallystick/domain"
 	"github.com/tallystick/tallystick/internal/config"
 	"github.com/tallystick/tallystick/internal/secret"
 	"github.com/tallystick/tallystick/internal/store"
@@ -335,4 +336,33 @@ func TestAStoreWithoutKeysIsRefused(t *testing.T) {
 	b := newBench(t, sqliteURL(t), ghlbox.OAuthOptions{})
 	_, err := Open(Options{Config: b.config, Store: b.books})
 	require.ErrorContains(t, err, "SECRET_KEYS")
+}
+
+// TestShippingIsFollowedByAConnectionsOwnSettings: what a connection has of its own counts, with its defaults; settings
+// that were sealed before there was anything to say of shipping leave it to the environment.
+func TestShippingIsFollowedByAConnectionsOwnSettings(t *testing.T) {
+	b := newBench(t, sqliteURL(t), ghlbox.OAuthOptions{})
+	d := b.process(func(o *Options) { o.Config.Shipping = config.Shipping{On: true, Verify: config.VerifyOpen, ActivityType: 4} })
+	b.set("second", own(t, "FULFILLMENTS=false", "DIGITAL_ORDERS=ship", "SAGE_TASKS=true"), store.SageOfEnvironment)
+	how, err := d.Fulfillment(t.Context(), "second")
+	require.NoError(t, err)
+	require.False(t, how.On)
+	require.False(t, how.Rules.DeliverDigital)
+	require.Equal(t, domain.FulfillmentProcessing, how.Rules.WithoutTracking)
+	require.True(t, how.Tasks)
+	require.Equal(t, activities.VerifyPartial, how.Verify)
+	require.Equal(t, time.Minute, how.Settle)
+
+	before := own(t)
+	before.Shipping = nil
+	b.set("second", before, store.SageOfEnvironment)
+	how, err = d.Fulfillment(t.Context(), "second")
+	require.NoError(t, err)
+	require.True(t, how.On)
+	require.Equal(t, activities.VerifyOpen, how.Verify)
+	require.EqualValues(t, 4, how.ActivityType)
+
+	b.save("second", store.Paused, nil)
+	_, err = d.Fulfillment(t.Context(), "second")
+	require.Equal(t, activities.Paused, kindOf(err))
 }

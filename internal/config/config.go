@@ -142,8 +142,8 @@ type Telling struct {
 	WebhookURL WebhookURL `envconfig:"NOTIFY_WEBHOOK_URL" desc:"Incoming webhook, as Slack and others have them, by which the operator is told when somebody must act, and teams what becomes of orders. Unset leaves it to the log."`
 	Steps      Steps      `envconfig:"NOTIFY_STEPS" default:"processing,shipped,delivered,cancelled" desc:"Steps of an order's shipping that teams are told of, separated by commas; none for none."`
 	Templates  string     `envconfig:"NOTIFY_TEMPLATES" desc:"File with the texts for teams and for Sage, see docs/fulfillment.md. Unset takes the texts that come with Tallystick."`
-	GHLOrder   string     `envconfig:"LINK_GHL_ORDER" desc:"Address of an order's page in HighLevel, with {location} and {order} in their places. Copy it from a browser."`
-	SageOrder  string     `envconfig:"LINK_SAGE_ORDER" desc:"Address of an order's page in Sage, with {sageOrder} for its id. Copy it from a browser."`
+	GHLOrder   string     `envconfig:"LINK_GHL_ORDER" desc:"Address of an order's page in HighLevel, such as the browser shows, with {location} and {order} in their places. Other places are {sageOrder}, {namespace} and {workflow}."`
+	SageOrder  string     `envconfig:"LINK_SAGE_ORDER" desc:"Address of an order's page in Sage, with {sageOrder} for its id."`
 	Workflow   string     `envconfig:"LINK_WORKFLOW" default:"http://localhost:8233/namespaces/{namespace}/workflows/{workflow}" desc:"Address of a workflow's page in the Temporal web UI."`
 }
 

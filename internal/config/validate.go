@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
-	"slices"
-	"strings"
 	"time"
+
+	"github.com/tallystick/tallystick/internal/notify"
 )
 
 // minAdminToken is the length below which a token can be guessed.
@@ -107,22 +107,17 @@ func (c Config) validateShipping(check checker) {
 	check(s.Settle >= time.Second, "GHL_SETTLE_DELAY", "must be at least 1s")
 }
 
-// linkPlaces are what the address of a page may name in braces.
-var linkPlaces = regexp.MustCompile(`\{[^{}]*\}`)
-
 func (c Config) validateTelling(check checker) {
-	places := map[string][]string{
-		"LINK_GHL_ORDER": {"{location}", "{order}"}, "LINK_SAGE_ORDER": {"{sageOrder}"},
-		"LINK_WORKFLOW": {"{namespace}", "{workflow}"},
+	if c.Telling.Templates != "" {
+		if _, err := notify.LoadTemplates(c.Telling.Templates); err != nil {
+			check(false, "NOTIFY_TEMPLATES", "cannot be used: "+err.Error())
+		}
 	}
 	for name, link := range map[string]string{
 		"LINK_GHL_ORDER": c.Telling.GHLOrder, "LINK_SAGE_ORDER": c.Telling.SageOrder, "LINK_WORKFLOW": c.Telling.Workflow,
 	} {
-		u, err := url.Parse(linkPlaces.ReplaceAllString(link, "x"))
-		check(link == "" || err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http"), name,
-			"must be an address that begins with https:// (or http://)")
-		for _, place := range linkPlaces.FindAllString(link, -1) {
-			check(slices.Contains(places[name], place), name, "names "+place+"; it may name "+strings.Join(places[name], " and "))
+		if err := notify.CheckLink(link); err != nil {
+			check(false, name, "is no address of a page: "+err.Error())
 		}
 	}
 }
