@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"time"
@@ -99,7 +100,7 @@ func holderOf(ctx context.Context) string {
 // holds is the next one's.
 func holderOfAttempt(ctx context.Context) string {
 	if !activity.IsActivity(ctx) {
-		return "direct"
+		return "direct " + rand.Text() // each call is an attempt of its own
 	}
 	info := activity.GetInfo(ctx)
 	return fmt.Sprintf("%s %s %s %d", info.WorkflowExecution.ID, info.WorkflowExecution.RunID, info.ActivityID, info.Attempt)

@@ -320,7 +320,8 @@ func (f *fulfilling) remind(ctx context.Context) error {
 		return err
 	}
 	for _, step := range steps {
-		if !step.Told {
+		unentered := f.settings.Activities && step.ActivityID == 0 && !step.GivenUp
+		if !step.Told || (unentered && !step.Begun.IsZero()) {
 			f.untold = append(f.untold, step.Key)
 		}
 	}

@@ -41,7 +41,9 @@ type world struct {
 	looks  *looks
 	// settings may be changed by a test before it acts.
 	settings activities.SageSettings
-	wire     *wire
+	// following says how lifecycles are followed: not at all, unless a test says so.
+	following activities.FulfillmentSettings
+	wire      *wire
 	// storePath is the file of the store.
 	storePath string
 }
@@ -133,13 +135,20 @@ func (w *world) connect() {
 	require.NoError(w.t, err)
 	w.read = &activities.GHL{
 		Client: func(context.Context, string) (*ghl.Client, error) { return from, nil }, Store: w.store, Look: w.looks,
+		Fulfillment: w.follows,
 	}
 	w.write = &activities.Sage{
 		Client: func(context.Context, string) (*sage.Client, activities.SageSettings, error) {
 			return into, w.settings, nil
-		}, Store: w.store,
+		}, Store: w.store, Look: w.looks, Fulfillment: w.follows,
 	}
-	w.ledger = &activities.Ledger{Store: w.store, Look: w.looks, Overlap: time.Hour, RefundWindow: 24 * time.Hour}
+	w.ledger = &activities.Ledger{
+		Store: w.store, Look: w.looks, Overlap: time.Hour, RefundWindow: 24 * time.Hour, Fulfillment: w.follows,
+	}
+}
+
+func (w *world) follows(context.Context, string) (activities.FulfillmentSettings, error) {
+	return w.following, nil
 }
 
 // do runs one activity as Temporal would, and decodes its result.
@@ -275,7 +284,7 @@ func (w *world) twin(of sagebox.Order) {
 }
 
 // faultIn is the fault with which a step ended.
-func faultIn(t *testing.T, err error) *temporal.ApplicationError {
+func faultIn(t testing.TB, err error) *temporal.ApplicationError {
 	t.Helper()
 	var fault *temporal.ApplicationError
 	require.ErrorAs(t, err, &fault)
