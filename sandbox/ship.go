@@ -24,7 +24,8 @@ const (
 type way struct {
 	at              time.Time // when something last became of them
 	sent, delivered shop.Deed // the last of each
-	shown           string
+	shown           string    // what the last line was about
+	state           domain.FulfillmentState
 }
 
 // way gives the entry of an order. The lock is held.
@@ -78,7 +79,8 @@ func (f *follower) shipped(r store.FulfillmentRecord) {
 	if w.shown == news || now.State == domain.FulfillmentCreated {
 		return
 	}
-	w.shown, w.at = news, time.Now()
+	late := w.state == now.State && r.Closed
+	w.shown, w.state, w.at = news, now.State, time.Now()
 	from, hue := passage(w.sent), plain
 	switch now.State {
 	case domain.FulfillmentDelivered:
@@ -89,7 +91,10 @@ func (f *follower) shipped(r store.FulfillmentRecord) {
 		hue = yellow
 	case domain.FulfillmentShipped, domain.FulfillmentCreated:
 	}
-	if now.Reason != "" {
+	switch {
+	case late: // the number came after the goods
+		from = passage(w.sent)
+	case now.Reason != "":
 		from = now.Reason
 	}
 	f.out.say("%s  %s  %s  %26s  %s", clock(r.ChangedAt), short(r.OrderID), f.out.paint(hue, fmt.Sprintf("%-18s", now.State)),
