@@ -40,7 +40,7 @@ func (s *Stack) settings(temporalProfile string) map[string]string {
 		"SYNC_INTERVAL":             defaultSyncInterval.String(),
 		"SYNC_OVERLAP":              defaultOverlap.String(),
 		"FULFILLMENT_SYNC_INTERVAL": defaultSyncInterval.String(),
-		"GHL_SETTLE_DELAY":          defaultSettleDelay.String(),
+		"GHL_SETTLE_DELAY":          defaultPostDelay.String(),
 
 		"DELIVERY_WEBHOOK_SECRET": s.delivery,
 		"SAGE_HOOK_TOKEN":         s.hook,

@@ -15,6 +15,8 @@ const (
 	// defaultOverlap lets every sweep see all that happened since the stack was started, late refunds included.
 	defaultOverlap     = 24 * time.Hour
 	defaultSettleDelay = 500 * time.Millisecond
+	// defaultPostDelay is the shortest that may be set for shipments, of each of which the customer is told.
+	defaultPostDelay = time.Second
 	// defaultRedelivery replaces the ten minutes that HighLevel lets pass before it sends a webhook once more.
 	defaultRedelivery = 2 * time.Second
 	// unlimited is what a client is told where its server has no limit.

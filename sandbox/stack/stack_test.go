@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/tallystick/tallystick/domain"
@@ -20,6 +21,7 @@ import (
 	"github.com/tallystick/tallystick/sandbox/devserver/devservertest"
 	"github.com/tallystick/tallystick/sandbox/ghl"
 	"github.com/tallystick/tallystick/sandbox/shop"
+	"github.com/tallystick/tallystick/workflows"
 )
 
 // role makes this test binary another program: a process that can be started, or the owner of a whole stack.
@@ -131,6 +133,61 @@ func TestAPaidOrderGoesThrough(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, found)
 	require.EqualValues(t, 3990, record.Paid.Minor)
+}
+
+// TestALifecycleThatOnlyWaitsIsIdle and costs nothing: from the opening on, one workflow task, no timer, and no search
+// attribute that says what it said before. It goes on with what happens on either side, and ends with the delivery.
+func TestALifecycleThatOnlyWaitsIsIdle(t *testing.T) {
+	s := start(t, options(t))
+	order := sell(t, s)
+	require.NoError(t, s.WaitIdle(limited(t)))
+	id := workflows.FulfillmentID(s.Location(), order.ID)
+	run, err := s.Temporal.DescribeWorkflow(t.Context(), id, "")
+	require.NoError(t, err)
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, run.Status)
+	state, _ := run.TypedSearchAttributes.GetKeyword(workflows.StateAttribute)
+	require.Equal(t, string(domain.FulfillmentCreated), state)
+	require.Equal(t, []enumspb.EventType{
+		enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+		enumspb.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED, enumspb.EVENT_TYPE_WORKFLOW_TASK_STARTED, enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
+	}, events(t, s, id, run.WorkflowExecution.RunID))
+
+	_, err = s.GHL.Fulfil(order.ID, ghl.NewFulfillment{Trackings: []ghl.Tracking{{Number: "1Z999", Carrier: "UPS"}}})
+	require.NoError(t, err)
+	require.NoError(t, s.WaitIdle(limited(t)))
+	booked := s.Sage.OrdersByExtID(domain.OrderExtID(order.ID))[0]
+	require.Equal(t, "shipped", booked.Fields["Z_FulfillmentStatus"])
+	require.Contains(t, booked.Fields["Z_TrackingNumbers"], "1Z999")
+
+	require.NoError(t, s.Sage.PeopleUpdate("salesorders", booked.ID, map[string]any{"Z_FulfillmentStatus": "delivered"}))
+	require.NoError(t, s.WaitIdle(limited(t)))
+	run, err = s.Temporal.DescribeWorkflow(t.Context(), id, "")
+	require.NoError(t, err)
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, run.Status)
+	state, _ = run.TypedSearchAttributes.GetKeyword(workflows.StateAttribute)
+	require.Equal(t, string(domain.FulfillmentDelivered), state)
+	seen := events(t, s, id, run.WorkflowExecution.RunID)
+	require.NotContains(t, seen, enumspb.EVENT_TYPE_TIMER_STARTED)
+	written := 0
+	for _, event := range seen {
+		if event == enumspb.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES {
+			written++
+		}
+	}
+	require.Equal(t, 2, written, "shipped and delivered")
+}
+
+// events are the types of what is in the history of a run.
+func events(t *testing.T, s *Stack, id, run string) []enumspb.EventType {
+	t.Helper()
+	var found []enumspb.EventType
+	history := s.Temporal.GetWorkflowHistory(t.Context(), id, run, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for history.HasNext() {
+		event, err := history.Next()
+		require.NoError(t, err)
+		found = append(found, event.GetEventType())
+	}
+	return found
 }
 
 func TestKilledProcessesGoOnAfterRestart(t *testing.T) {
