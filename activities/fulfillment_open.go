@@ -24,6 +24,8 @@ type opening struct {
 	paidAt time.Time
 	// write: the order is new, and its lifecycle is written along with everything else.
 	write bool
+	// handed: this run opened the lifecycle, and handed it on if there is anything to follow.
+	handed bool
 }
 
 // readLife reads what is known of the order's lifecycle: one statement, and no call.
@@ -95,7 +97,7 @@ func (b *bringing) openLife(ctx context.Context) error {
 	// What the next sweep would see is what was just written. It has to ask for nothing.
 	b.in.Sightings = append(slices.Clone(b.in.Sightings),
 		fulfillmentSighting(sale.Location, sale.OrderID, sale.Status, sale.FulfillmentWord, sale.UpdatedAt, now))
-	o.row, o.known = rec, true
+	o.handed = true
 	if rec.Closed {
 		return nil
 	}
@@ -106,10 +108,10 @@ func (b *bringing) openLife(ctx context.Context) error {
 // lifecycle's process reads it; whoever dies before gets here again, since it is judged by what stands in the store.
 func (b *bringing) handOn(ctx context.Context) error {
 	sale, o := b.in.Sale, b.opening
-	if !o.followed() || (o.known && o.row.Closed) {
+	if o.handed || !o.followed() || (o.known && o.row.Closed) {
 		return nil
 	}
-	if o.known && o.row.SageID == b.orderID && o.row.Lifecycle.State == o.life.State &&
+	if b.known && o.known && o.row.SageID == b.orderID && o.row.Lifecycle.State == o.life.State &&
 		wordOf(o.row.SourceWord) == wordOf(sale.FulfillmentWord) {
 		return nil
 	}

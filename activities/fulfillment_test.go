@@ -90,7 +90,9 @@ func (w *world) fulfil(order string, in ghlbox.NewFulfillment) ghlbox.Fulfillmen
 	return made
 }
 
-func parcelOf(number string) []ghlbox.Tracking { return []ghlbox.Tracking{{Number: number, Carrier: "UPS"}} }
+func parcelOf(number string) []ghlbox.Tracking {
+	return []ghlbox.Tracking{{Number: number, Carrier: "UPS"}}
+}
 
 // say changes fields of the Sage order as a person does.
 func (w *world) say(order string, fields map[string]any) {
