@@ -30,7 +30,7 @@ func ProductKindOf(ghlType string) ProductKind {
 
 // sent tells whether the item is to go to the customer by carrier.
 func (i Item) sent(rules FulfillmentRules) bool {
-	return i.Quantity > 0 && !(rules.DeliverDigital && i.Kind == NotPhysical)
+	return i.Quantity > 0 && (i.Kind != NotPhysical || !rules.DeliverDigital)
 }
 
 // nothingToShip tells an order that has items, none of which has to be sent.
@@ -76,8 +76,8 @@ func (f Fulfillment) remaining(items []Item, rules FulfillmentRules) []ShippedIt
 	return rest
 }
 
-// covers tells whether the shipments hold all goods. Goods without a price cannot be found in any, and are taken to have
-// gone with the others.
+// covers tells whether the shipments, of which there must be one, hold all goods. Goods without a price cannot be found in
+// any, and are taken to have gone with the others.
 func (f Fulfillment) covers(items []Item, rules FulfillmentRules) bool {
-	return len(f.remaining(items, rules)) == 0 && (len(f.Shipments) > 0 || len(goods(items, rules)) == 0)
+	return len(f.remaining(items, rules)) == 0
 }

@@ -108,6 +108,12 @@ func hearing(n domain.FulfillmentNews, ds ...domain.Delivery) domain.Fulfillment
 	return n
 }
 
+// more is news of an order that was added to.
+func more(n domain.FulfillmentNews) domain.FulfillmentNews {
+	n.Items = append(n.Items, domain.Item{PriceID: "vase", Quantity: 1})
+	return n
+}
+
 func closing(n domain.FulfillmentNews, reason string) domain.FulfillmentNews {
 	n.Closing = reason
 	return n
@@ -145,6 +151,7 @@ func TestFulfillmentRules(t *testing.T) {
 		{name: "the tracking comes later", passes: news{at(1, whole("f1", "")), at(2, whole("f1", "T1"))}, state: shipped, steps: []string{"shipped/f1"}},
 		{name: "the tracking goes again", passes: news{at(1, whole("f1", "T1")), at(2, whole("f1", ""))}, state: shipped},
 		{name: "the shipment goes again", passes: news{at(1, whole("f1", "T1")), at(2)}, state: shipped},
+		{name: "listed without its goods", passes: news{at(1, whole("f1", "")), at(2, shipment("f1", 1, "T1"))}, state: shipped, steps: []string{"shipped/f1"}},
 		{name: "a shipment without id", passes: news{at(1, whole("", "T1"))}, state: created},
 
 		{name: "goods remain", passes: news{at(1, mugs("f1", "T1"))}, state: processing, steps: []string{"shipped/f1"}},
@@ -185,6 +192,11 @@ func TestFulfillmentRules(t *testing.T) {
 		{name: "set back", passes: news{at(1, whole("f1", "T1")), wishing(at(2, whole("f1", "T1")), created, "T1")}, state: shipped},
 		{name: "a word nobody knows", passes: news{wishing(at(1), "lost", "T1")}, state: created, loose: "T1"},
 
+		{name: "goods are added and nobody declared anything", passes: news{wishing(at(1, whole("f1", "T1")), shipped, "T1, T2"), more(at(2, whole("f1", "T1")))}, state: shipped, loose: "T2"},
+		{
+			name: "set back is not declared", rules: domain.FulfillmentRules{PostWithoutTracking: true},
+			passes: news{hearing(at(1), domain.Delivery{State: shipped}), wishing(at(2), created, "")}, state: shipped,
+		},
 		{name: "Sage says processing", passes: news{wishing(at(1), processing, "")}, state: processing, steps: []string{"processing"}},
 		{name: "delivered without a shipment", passes: news{wishing(at(1), delivered, "")}, state: delivered, steps: []string{"delivered"}},
 		{name: "delivered though goods remain", passes: news{wishing(at(1, mugs("f1", "T1")), delivered, "T1")}, state: delivered, steps: []string{"delivered"}},
@@ -212,6 +224,7 @@ func TestFulfillmentRules(t *testing.T) {
 		{name: "news of no meaning", passes: news{hearing(at(3), domain.Delivery{State: cancelled}, domain.Delivery{State: "lost"})}, state: created},
 		{name: "a loose parcel beside a shipment", passes: news{hearing(wishing(at(1, whole("f1", "T1")), shipped, "T1, T2"), arrived("T2", 3))}, state: shipped, loose: "T2", steps: []string{"shipped/f1"}},
 		{name: "a loose parcel of a shipment that has none", passes: news{hearing(wishing(at(1, whole("f1", "")), processing, "T2"), arrived("T2", 3))}, state: delivered, loose: "T2", steps: []string{"delivered"}},
+		{name: "a loose parcel of an order that nobody declared", passes: news{hearing(wishing(at(1), "", "T2"), arrived("T2", 3))}, state: created, loose: "T2"},
 		{name: "one of two loose parcels", passes: news{hearing(wishing(at(1, whole("f1", "")), processing, "T2, T3"), arrived("T2", 3))}, state: processing, loose: "T2, T3", steps: []string{"processing/f1"}},
 		{name: "a loose parcel that left", passes: news{hearing(wishing(at(1, whole("f1", "")), "", "T2"), domain.Delivery{Tracking: "T2", State: shipped})}, state: shipped, loose: "T2", steps: []string{"shipped/f1"}},
 		{name: "a loose parcel of goods that remain", passes: news{hearing(wishing(at(1, mugs("f1", "")), processing, "T2"), arrived("T2", 3))}, state: processing, loose: "T2", steps: []string{"processing/f1"}},
@@ -329,6 +342,10 @@ func TestGoodsAreCountedByPrice(t *testing.T) {
 	lines.Items = []domain.Item{{PriceID: "mug", Quantity: math.MaxInt64}, {PriceID: "mug", Quantity: math.MaxInt64}}
 	f, _, _ = domain.Fulfillment{}.With(lines, domain.FulfillmentRules{})
 	assert.Equal(t, processing, f.State, "and no sum runs over")
+	lines.Items = []domain.Item{{PriceID: "mug", Quantity: 1}}
+	lines.Shipments = []domain.Shipment{shipment("f1", 1, "T1", sent("mug", math.MaxInt64), sent("mug", math.MaxInt64))}
+	f, _, _ = domain.Fulfillment{}.With(lines, domain.FulfillmentRules{})
+	assert.Equal(t, shipped, f.State, "nor under")
 }
 
 func TestGoodsWithoutPrices(t *testing.T) {
@@ -360,7 +377,7 @@ func TestFulfillmentDates(t *testing.T) {
 	assert.Equal(t, hours(11), f.ShippedAt, "when the last goods left")
 	assert.Equal(t, []domain.FulfillmentStep{{Key: "shipped/f2", State: shipped, ShipmentID: "f2", At: hours(11)}}, steps)
 	both := at(12, mugs("f1", "T1"), lamp("f2", "T2"))
-	f, _, _ = f.With(hearing(both, arrived("T2", 20), arrived("T2", 18), arrived("T1", 15)), rules)
+	f, _, _ = f.With(hearing(both, arrived("T2", 20), arrived("T2", 18), arrived("T2", 19), arrived("T1", 15)), rules)
 	assert.Equal(t, hours(18), f.DeliveredAt, "when the last of them arrived, as first heard")
 	assert.Equal(t, hours(15), f.Shipments[0].DeliveredAt)
 	assert.Equal(t, hours(11), f.ShippedAt)
@@ -371,6 +388,8 @@ func TestFulfillmentDates(t *testing.T) {
 	assert.Equal(t, hours(3), f.ShippedAt, "the rest left when people said so")
 	f, _, _ = domain.Fulfillment{}.With(wishing(at(12, whole("f1", "T1")), shipped, "T1"), rules)
 	assert.Equal(t, hours(1), f.ShippedAt, "the shipment knows better than its echo")
+	f, _, _ = domain.Fulfillment{}.With(hearing(at(12, whole("f1", "T1")), arrived("T1", 5)), rules)
+	assert.Equal(t, hours(1), f.ShippedAt, "also when it was first seen after it arrived")
 	f, _, _ = domain.Fulfillment{}.With(wishing(at(12), delivered, ""), rules)
 	assert.Equal(t, hours(12), f.DeliveredAt)
 	assert.Zero(t, f.ShippedAt, "no date is invented")

@@ -48,9 +48,6 @@ func ParseTrackings(text string) []Tracking {
 		default:
 			all, last = append(all, t), len(all)
 		}
-		if t.Number == "" {
-			last = -1
-		}
 	}
 	return joinTrackings(nil, all)
 }
