@@ -156,7 +156,7 @@ func (c *comparison) aim(o ghl.Order, w Waybill, have []ghl.Fulfillment, paid, r
 		a.parcels = append(a.parcels, Parcel{Lines: rest, Trackings: fresh, Notify: !c.goods.discreet})
 		left = nil
 	}
-	state := reached(w, a.parcels, len(lines(left)) == 0)
+	state := reached(w, a, len(lines(left)) == 0)
 	if len(lines(whole)) == 0 && paid.Minor >= o.Amount.Minor {
 		state = delivered // there is nothing to send
 	}
@@ -172,11 +172,14 @@ func (c *comparison) aim(o ghl.Order, w Waybill, have []ghl.Fulfillment, paid, r
 	return a
 }
 
-// reached is the state of the least advanced of the goods.
-func reached(w Waybill, parcels []Parcel, complete bool) string {
-	arrived, tracked := complete && len(parcels) > 0, true
-	for _, p := range parcels {
-		tracked = tracked && len(p.Trackings) > 0
+// reached is the state of the least advanced of the goods. A number that stands in Sage only is that of the parcels that
+// have none in HighLevel, where nothing can be added to them.
+func reached(w Waybill, a aim, complete bool) string {
+	arrived, tracked := complete && len(a.parcels) > 0, true
+	for _, p := range a.parcels {
+		if len(p.Trackings) == 0 {
+			tracked, p.Trackings = false, a.loose
+		}
 		arrived = arrived && p.all(w.Arrived)
 	}
 	switch {
@@ -184,7 +187,7 @@ func reached(w Waybill, parcels []Parcel, complete bool) string {
 		return delivered
 	case len(w.InSage) > 0: // whoever says so in Sage means all of it
 		return shipped
-	case len(parcels) == 0:
+	case len(a.parcels) == 0:
 		return created
 	case !complete || !tracked:
 		return processing

@@ -133,7 +133,7 @@ func (c *clerk) one(in sage.Order) {
 	c.mu.Lock()
 	tracked, there := true, len(have) > 0
 	for _, f := range have {
-		here := len(f.Trackings) > 0
+		here := true
 		for _, item := range f.Items {
 			left[item.PriceID] -= item.Qty
 		}
@@ -145,6 +145,7 @@ func (c *clerk) one(in sage.Order) {
 	}
 	received := c.arrived[id]
 	c.mu.Unlock()
+	// What HighLevel has no number for came when the numbers in Sage did.
 	complete := !slices.ContainsFunc(slices.Collect(maps.Values(left)), func(n int64) bool { return n > 0 })
 	var fresh []string
 	for part := range strings.SplitSeq(in.Text("Z_TrackingNumbers"), ",") {
@@ -164,7 +165,7 @@ func (c *clerk) one(in sage.Order) {
 		switch {
 		case asked == 4:
 			state = 4
-		case received, there && complete, asked == 3:
+		case received, there && complete && (tracked || c.came(fresh)), asked == 3:
 			state = 3
 		case asked == 2, len(have) > 0 && complete && tracked:
 			state = max(before, 2)
@@ -201,6 +202,13 @@ func (c *clerk) one(in sage.Order) {
 			c.enter(in.Int("accountId"), text)
 		}
 	}
+}
+
+// came tells whether all of these have arrived.
+func (c *clerk) came(numbers []string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(numbers) > 0 && !slices.ContainsFunc(numbers, func(n string) bool { return !c.arrived[n] })
 }
 
 // post makes a fulfilment as an app does.

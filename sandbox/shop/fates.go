@@ -161,7 +161,9 @@ func (f *fortune) sent(goods []ghl.NewLine) []Act {
 		return []Act{f.here(first, "", one), inSage(ShipInSage, "", two), receive(shipped)}
 	case roll < 60: // a part, and no more
 		return []Act{f.here(first, "", one)}
-	case roll < 67: // packed in HighLevel, sent off in Sage
+	case roll < 63: // packed in HighLevel, sent off in Sage
+		return []Act{f.here(goods, ""), inSage(ShipInSage, processing, one), receive(shipped, one)}
+	case roll < 67:
 		return []Act{f.here(goods, ""), inSage(ShipInSage, processing, one), inSage(ReceiveInSage, shipped)}
 	case roll < 76:
 		return []Act{inSage(ShipInSage, created, one), inSage(ReceiveInSage, shipped)}
