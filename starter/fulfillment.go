@@ -298,6 +298,12 @@ func (v fulfillmentView) printOpen(w io.Writer) {
 	}
 	if p := v.Process; p != nil {
 		row(w, "process", p.State+", begun "+ago(p.StartedAt))
+		if p.Status != nil && p.Status.Step != "" {
+			row(w, "doing now", p.Status.Step)
+		}
+		if p.Status != nil && p.Status.Untold != "" {
+			row(w, "not told", p.Status.Untold)
+		}
 	}
 }
 

@@ -25,7 +25,8 @@ func statusCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "status [order]", Short: "Show what is in step, what is not and why", Args: cobra.MaximumNArgs(1),
 		Long: "Show how the connections stand, how many orders are in Sage, by the state of their payment, how far the goods of open\n" +
-			"orders have come, which orders are parked and why, and how far the sweeps have come; or all that is known of one order, its running process included.",
+			"orders have come, which orders are parked and why, and how far the sweeps have come; or all that is known of one order,\n" +
+			"its running process included.",
 		Example: "  starter status\n  starter status 660ed43bfdf9fc05a0de7a40 -o json",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := out.check(); err != nil {

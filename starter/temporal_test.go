@@ -57,6 +57,7 @@ func TestCommandsOnARealServer(t *testing.T) {
 	t.Run("sync", func(t *testing.T) { syncStartsProcesses(t, temporal, db) })
 	t.Run("replay", func(t *testing.T) { replayChooses(t, temporal, db) })
 	t.Run("match", func(t *testing.T) { matchDecides(t, temporal, db) })
+	t.Run("shipping", func(t *testing.T) { shippingIsSeenAndSaid(t, temporal, db) })
 	t.Run("sweep", func(t *testing.T) { sweepRuns(t, temporal) })
 }
 
@@ -199,9 +200,20 @@ func sweepRuns(t *testing.T, temporal client.Client) {
 		}
 		return workflows.SweepProgress{Rows: rows, Looks: 1}, nil
 	}, workflow.RegisterOptions{Name: workflows.PaymentSweepType})
+	w.RegisterWorkflowWithOptions(func(_ workflow.Context, in workflows.FulfillmentSweepInput) (workflows.SweepProgress, error) {
+		if in.Location != home {
+			return workflows.SweepProgress{}, errors.New("swept another location")
+		}
+		return workflows.SweepProgress{Rows: 30, Looks: 2}, nil
+	}, workflow.RegisterOptions{Name: workflows.FulfillmentSweepType})
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
 	succeed(t, "sweep", "--dry-run")
+	assert.Contains(t, succeed(t, "sweep", "--fulfillments", "--wait"), "30 rows read, 2 looked at")
+	assert.Equal(t, 3, strings.Count(succeed(t, "schedules", "trigger", "--dry-run"), "would be started"))
+	triggered := succeed(t, "schedules", "trigger", "fulfillments", "deep", "--wait")
+	assert.Contains(t, triggered, "300 rows read")
+	assert.Contains(t, triggered, "30 rows read")
 	assert.Contains(t, succeed(t, "sweep", "--wait"), "3 rows read, 1 looked at")
 	assert.Contains(t, succeed(t, "sweep", "--deep", "--wait"), "300 rows read")
 	assert.Contains(t, succeed(t, "sweep"), "started")

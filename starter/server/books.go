@@ -13,7 +13,9 @@ import (
 const booksTime = 2 * time.Second
 
 var (
-	ordersMetric = prometheus.NewDesc("tallystick_orders", "Orders in Sage by the state of their payment.", []string{"state"}, nil)
+	ordersMetric   = prometheus.NewDesc("tallystick_orders", "Orders in Sage by the state of their payment.", []string{"state"}, nil)
+	shippingMetric = prometheus.NewDesc("tallystick_fulfillments",
+		"Orders whose shipping is followed, by how far their goods have come.", []string{"state"}, nil)
 	parkedMetric = prometheus.NewDesc("tallystick_parked", "Orders that cannot be carried out, by the kind of the reason.", []string{"kind"}, nil)
 	latestMetric = prometheus.NewDesc("tallystick_last_order_timestamp_seconds", "When an order was last brought into Sage.", nil, nil)
 	cursorMetric = prometheus.NewDesc("tallystick_cursor_timestamp_seconds",
@@ -26,7 +28,7 @@ type Books struct{ Store *store.Store }
 
 // Describe implements prometheus.Collector.
 func (b Books) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{ordersMetric, parkedMetric, latestMetric, cursorMetric} {
+	for _, d := range []*prometheus.Desc{ordersMetric, shippingMetric, parkedMetric, latestMetric, cursorMetric} {
 		out <- d
 	}
 }
@@ -45,6 +47,9 @@ func (b Books) Collect(out chan<- prometheus.Metric) {
 	}
 	for state, n := range overview.Orders {
 		gauge(ordersMetric, float64(n), string(state))
+	}
+	for state, n := range overview.Fulfillments {
+		gauge(shippingMetric, float64(n), string(state))
 	}
 	for kind, n := range overview.Parked {
 		gauge(parkedMetric, float64(n), kind)

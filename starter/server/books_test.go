@@ -22,12 +22,20 @@ func TestBooksAreShownAsMetrics(t *testing.T) {
 	amount := domain.NewMoney(100, "EUR")
 	require.NoError(t, books.RecordOrder(ctx, store.OrderRecord{Location: "l", OrderID: "1", SageID: 9, AsOf: at, Digest: "d",
 		State: domain.Paid, Total: amount, Paid: amount, Refunded: domain.NewMoney(0, "EUR"), BroughtAt: at}))
+	for order, state := range map[string]domain.FulfillmentState{"1": domain.FulfillmentShipped, "2": domain.FulfillmentDelivered} {
+		_, err = books.SaveFulfillment(ctx, store.FulfillmentRecord{Location: "l", OrderID: order, SageID: 9,
+			Lifecycle: domain.Fulfillment{State: state}, Closed: state.Final(), PaidAt: at, OpenedAt: at}, nil, nil)
+		require.NoError(t, err)
+	}
 	require.NoError(t, books.Park(ctx, store.Parked{Location: "l", Process: "p", ObjectID: "2", Kind: "Mapping", Reason: "r", ParkedAt: at}))
 	require.NoError(t, books.SetCursor(ctx, "l", "payment-sweep", at))
 	require.NoError(t, testutil.CollectAndCompare(server.Books{Store: books}, strings.NewReader(`
 # HELP tallystick_cursor_timestamp_seconds How far each sweep has come. One that falls behind means that sweeps fail.
 # TYPE tallystick_cursor_timestamp_seconds gauge
 tallystick_cursor_timestamp_seconds{cursor="payment-sweep",location="l"} 1.79e+09
+# HELP tallystick_fulfillments Orders whose shipping is followed, by how far their goods have come.
+# TYPE tallystick_fulfillments gauge
+tallystick_fulfillments{state="shipped"} 1
 # HELP tallystick_last_order_timestamp_seconds When an order was last brought into Sage.
 # TYPE tallystick_last_order_timestamp_seconds gauge
 tallystick_last_order_timestamp_seconds 1.79e+09

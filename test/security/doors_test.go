@@ -50,6 +50,12 @@ type door struct {
 
 const form = "application/x-www-form-urlencoded"
 
+// What opens the doors for deliveries and for Sage's hooks.
+const (
+	deliverySecret = "planted-delivery-secret-4b1d"
+	hookToken      = "plantedhooktoken0123456789abcdef"
+)
+
 // doors are all routes of the starter. A route that is not here fails TestEveryRouteIsInTheTable.
 var doors = []door{
 	{"GET /healthz", "GET", "/healthz", "", "", 200, 200, 200, "tells that it lives, and nothing else"},
@@ -57,6 +63,9 @@ var doors = []door{
 	{"/webhooks/ghl", "POST", "/webhooks/ghl", `{"type":"OrderCreate","_id":"x"}`, "application/json", 401, 401, 401, "HighLevel's signature"},
 	{"/webhooks/ghl/{event}", "POST", "/webhooks/ghl/OrderCreate", `{"_id":"x"}`, "application/json", 401, 401, 401, "HighLevel's signature"},
 	{"/webhooks/ghl/{event}", "POST", "/webhooks/ghl/UNINSTALL", `{"type":"UNINSTALL"}`, "application/json", 401, 401, 401, "HighLevel's signature"},
+	{"/webhooks/delivery", "POST", "/webhooks/delivery", `{"order":"x","status":"delivered"}`, "application/json", 401, 401, 401, "a signature with DELIVERY_WEBHOOK_SECRET"},
+	{"/webhooks/sage/{token}", "POST", "/webhooks/sage/" + hookToken[1:], `[{"id":1,"extId":"ghl:order:x"}]`, "application/json", 401, 401, 401, "SAGE_HOOK_TOKEN in the path"},
+	{"/webhooks/sage/{token}", "POST", "/webhooks/sage/" + adminToken, `[{"id":1,"extId":"ghl:order:x"}]`, "application/json", 401, 401, 401, "SAGE_HOOK_TOKEN in the path"},
 	{"oauth.Prefix", "GET", "/oauth/ghl/nothing", "", "", 404, 404, 404, "its pages follow"},
 	{"ConnectPath", "GET", "/oauth/ghl/connect", "", "", 401, 401, 303, ""},
 	{"CallbackPath", "GET", "/oauth/ghl/callback?code=c&state=s", "", "", 400, 400, 400, "the sealed state of the browser's cookie"},
@@ -187,9 +196,15 @@ func serve(t *testing.T, host string, env ...string) *front {
 		"HOME=" + t.TempDir(), "LISTEN_ADDRESS=" + net.JoinHostPort(host, f.port), "METRICS_ADDRESS=off", "DATABASE_URL=" + f.database,
 		"SECRET_KEYS=" + ring.Reveal(), "PUBLIC_URL=" + f.url(""), "GHL_BASE_URL=" + vendor.URL, "TEMPORAL_ADDRESS=127.0.0.1:1",
 		"GHL_CLIENT_ID=65a1b2c3d4e5f6a7b8c9d0e1-abcd1234", "GHL_CLIENT_SECRET=" + clientSecret, "SHUTDOWN_TIMEOUT=5s",
+		"DELIVERY_WEBHOOK_SECRET=" + deliverySecret, "SAGE_HOOK_TOKEN=" + hookToken,
 	}, env...)
 	printed := &strings.Builder{}
 	cmd.Stdout, cmd.Stderr = printed, printed
+	t.Cleanup(func() { // after it has ended
+		var m marks
+		m.plant(t, "what opens a door", deliverySecret, hookToken)
+		assert.Empty(t, m.search([]byte(printed.String())), "what a starter prints is kept by more than one")
+	})
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
 		assert.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
@@ -249,7 +264,7 @@ func (f *front) ask(t *testing.T, d door, change func(*http.Request)) int {
 	require.NoError(t, err)
 	var m marks
 	m.plant(t, "a payload", `"Plantedsurname"`)
-	m.plant(t, "the installation", clientSecret, adminToken, f.ring.Reveal(), filepath.Dir(f.database), "127.0.0.1:1\"")
+	m.plant(t, "the installation", clientSecret, adminToken, deliverySecret, hookToken[1:], f.ring.Reveal(), filepath.Dir(f.database), "127.0.0.1:1\"")
 	if response.StatusCode != http.StatusOK || !strings.HasPrefix(d.path, "/codec/decode") {
 		assert.Empty(t, m.search(answer), "%s %s", d.method, d.path)
 	}
@@ -272,6 +287,9 @@ func (f *front) nothingHappened(t *testing.T) {
 	kept, _, err := db.Connections(t.Context(), store.ConnectionFilter{})
 	require.NoError(t, err)
 	assert.Empty(t, kept)
+	news, _, err := db.OpenDeliveryNews(t.Context(), "", store.Page{})
+	require.NoError(t, err)
+	assert.Empty(t, news)
 	assert.Zero(t, f.asked.Load(), "nothing went to HighLevel")
 }
 
@@ -322,6 +340,20 @@ func TestWithoutATokenNothingIsServedBeyondTheMachine(t *testing.T) {
 	f.nothingHappened(t)
 }
 
+// TestDoorsThatAreNotSetUpAreNotThere: without their secrets nobody is told that they could be.
+func TestDoorsThatAreNotSetUpAreNotThere(t *testing.T) {
+	f := serve(t, "0.0.0.0", "DELIVERY_WEBHOOK_SECRET=", "SAGE_HOOK_TOKEN=")
+	for _, d := range doors {
+		if d.route != "/webhooks/delivery" && d.route != "/webhooks/sage/{token}" {
+			continue
+		}
+		assert.Equal(t, http.StatusNotFound, f.ask(t, d, nil), d.path)
+		d.path = "/webhooks/sage/"
+		assert.Equal(t, http.StatusNotFound, f.ask(t, d, nil), d.path)
+	}
+	f.nothingHappened(t)
+}
+
 // TestBehindAProxyOnThisMachineTheMachineIsNotTrusted: what comes through loopback and shows a sign of a proxy, or of a
 // name that only a trick of DNS leads here, is anybody's. From the machine itself payloads are read without a token, and
 // nothing is connected without one.
@@ -356,7 +388,8 @@ func TestNoOtherWritingOfAPathLeadsIn(t *testing.T) {
 		"/codec//decode", "/codec%2fdecode", "/codec/%64ecode", "/CODEC/decode", "/healthz/../codec/decode", "/codec/decode/",
 		"/oauth/ghl/../ghl/connect", "//oauth/ghl/connect", "/oauth/ghl/%63onnect", "/oauth%2fghl%2fconnect", "/oauth/ghl/connect/",
 		"//evil.example/oauth/ghl/connect", "//evil.example/%2e%2e", "/\\evil.example/codec/decode", "/webhooks/ghl/OrderCreate/../UNINSTALL",
-		"/webhooks/ghl/OrderCreate%2f..%2fUNINSTALL", "/metrics", "/debug/pprof/", "/.env", "/codec/decode;x=/healthz",
+		"/webhooks/ghl/OrderCreate%2f..%2fUNINSTALL", "/webhooks/sage/../../codec/decode", "/webhooks/sage/" + hookToken + "/../../delivery",
+		"/webhooks/sage/" + hookToken + "%2f", "/webhooks/sage/%2e%2e/delivery", "/webhooks//sage/" + hookToken, "/webhooks/delivery/", "/metrics", "/debug/pprof/", "/.env", "/codec/decode;x=/healthz",
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, "TRACE"} {
 			request, err := http.NewRequestWithContext(t.Context(), method, f.url("/"), strings.NewReader(f.payload(t)))
