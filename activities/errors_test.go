@@ -20,6 +20,7 @@ import (
 	"github.com/tallystick/tallystick/clients/transport"
 	"github.com/tallystick/tallystick/domain"
 	"github.com/tallystick/tallystick/internal/notify"
+	"github.com/tallystick/tallystick/internal/store"
 )
 
 // secrets are what must be in no error, whatever goes wrong.
@@ -233,6 +234,7 @@ func TestFaultsOfOurOwnHaveTheirKind(t *testing.T) {
 		"a message, unanswered":          {&notify.Error{Err: io.ErrUnexpectedEOF}, Unavailable},
 		"a message, answered by a fault": {&notify.Error{Status: 502}, Unavailable},
 		"a fault, settling":              {settleError{faultf(Busy, "wait"), time.Hour}, Busy},
+		"a record that another changed":  {fmt.Errorf("keep: %w", store.ErrChanged), Busy},
 		"deadline":                       {fmt.Errorf("store: %w", context.DeadlineExceeded), Unavailable},
 		"cancelled":                      {context.Canceled, Unavailable},
 		"anything else":                  {errors.New("disk full"), Unknown},

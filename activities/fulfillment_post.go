@@ -41,7 +41,11 @@ func (g *GHL) PostShipment(ctx context.Context, in PostShipmentInput) (PostShipm
 	defer stop()
 	p := &posting{ghl: g, in: in}
 	result, err := p.run(ctx)
-	return result, asTemporal(err, attempt(ctx), p.settleDelay())
+	settle := p.settleDelay()
+	if err != nil && faultOf(err).Wait > 0 {
+		settle = 0 // it knows better how long
+	}
+	return result, asTemporal(err, attempt(ctx), settle)
 }
 
 // posting is one run of PostShipment.
@@ -148,7 +152,7 @@ func (p *posting) standing() (domain.Shipment, bool) {
 	return domain.Shipment{}, false
 }
 
-// fits tells whether so much is still to be sent.
+// fits tells whether so much is still to be sent: HighLevel takes more than was ordered (A101).
 func (p *posting) fits() bool {
 	left := map[string]int64{}
 	for _, item := range p.goods {

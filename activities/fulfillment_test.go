@@ -476,6 +476,7 @@ func TestWithoutFieldsTheLineSaysAllOfIt(t *testing.T) {
 	w.pay(order.ID, domain.NewMoney(1000, "EUR"))
 	w.mustPass(order.ID)
 	comment := func() string { return w.booked(order.ID).Text("internalComment") }
+	w.say(order.ID, map[string]any{"internalComment": strings.Replace(comment(), "]", "; Later=of another version]", 1)})
 	require.Contains(t, comment(), "PaymentStatus=partially_paid")
 	require.Contains(t, comment(), "FulfillmentStatus=created")
 	w.restsNow(order.ID)
@@ -492,7 +493,7 @@ func TestWithoutFieldsTheLineSaysAllOfIt(t *testing.T) {
 	w.say(order.ID, map[string]any{"internalComment": "Ring twice.\r\n" + strings.Replace(comment(), "FulfillmentStatus=shipped", "FulfillmentStatus=Delivered", 1) + "\r\nDog!"})
 	require.Equal(t, domain.FulfillmentDelivered, w.mustFollow(order.ID).State)
 	require.Contains(t, comment(), "Ring twice.\r\n[tallystick PaymentStatus=paid; ")
-	require.Contains(t, comment(), "]\r\nDog!")
+	require.Contains(t, comment(), "; Later=of another version]\r\nDog!")
 	w.restsNow(order.ID)
 	w.nothingMore(order.ID)
 }
