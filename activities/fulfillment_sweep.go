@@ -319,6 +319,9 @@ func (l *Ledger) closeFulfillmentWindow(ctx context.Context, in CloseFulfillment
 			return err
 		}
 	}
+	if err := l.Store.SetCursor(ctx, in.Location, FulfillmentSweepMark, in.Window.To); err != nil {
+		return err
+	}
 	tidied, found, err := l.Store.Cursor(ctx, in.Location, tidiedCursor)
 	if err != nil || (found && in.Window.To.Sub(tidied) < 24*time.Hour) {
 		return err

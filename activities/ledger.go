@@ -106,6 +106,13 @@ const (
 	beganCursor = "books-began"
 )
 
+// The cursors by which the watchdog sees when each kind of sweep last came to its end: the moment at which that one began.
+const (
+	PaymentSweepMark     = sweepCursor
+	DeepSweepMark        = "late-refunds"
+	FulfillmentSweepMark = "shipping"
+)
+
 // OpenWindow chooses what a sweep covers: everything since the last one that finished, with an overlap, and, deep, also
 // the whole window in which refunds are expected. The first sweep of all notes when the books began.
 func (l *Ledger) OpenWindow(ctx context.Context, in OpenWindowInput) (SweepWindow, error) {
@@ -169,6 +176,9 @@ func (l *Ledger) closeWindow(ctx context.Context, in CloseWindowInput) error {
 	}
 	if !in.Deep {
 		return nil
+	}
+	if err := l.Store.SetCursor(ctx, in.Location, DeepSweepMark, in.Window.To); err != nil {
+		return err
 	}
 	for _, kind := range []store.SightingKind{store.OrderSighting, store.TransactionSighting} {
 		if _, err := l.Store.ForgetSightings(ctx, in.Location, kind, in.Window.From.Add(-forgetMargin)); err != nil {

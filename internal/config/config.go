@@ -37,6 +37,7 @@ type Config struct {
 	Shipping Shipping `title:"Fulfilment"`
 	Sync     Sync     `title:"Sweeps"`
 	Telling  Telling  `title:"Telling people"`
+	Watchdog Watchdog `title:"Watchdog"`
 	Process  Process  `title:"Processes"`
 	Watching Watching `title:"Logs"`
 
@@ -145,6 +146,17 @@ type Telling struct {
 	GHLOrder   string     `envconfig:"LINK_GHL_ORDER" desc:"Address of an order's page in HighLevel, such as the browser shows, with {location} and {order} in their places. Other places are {sageOrder}, {namespace} and {workflow}."`
 	SageOrder  string     `envconfig:"LINK_SAGE_ORDER" desc:"Address of an order's page in Sage, with {sageOrder} for its id."`
 	Workflow   string     `envconfig:"LINK_WORKFLOW" default:"http://localhost:8233/namespaces/{namespace}/workflows/{workflow}" desc:"Address of a workflow's page in the Temporal web UI."`
+}
+
+// Watchdog says when operators are told that something does not work.
+type Watchdog struct {
+	Interval     time.Duration `envconfig:"WATCHDOG_INTERVAL" default:"1m" desc:"Time between two looks whether everything works: sweeps, queues, parked items, schedules, tokens. 0s switches the watchdog off."`
+	Grace        time.Duration `envconfig:"WATCHDOG_GRACE" default:"5m" desc:"How long something must be wrong before operators are told of it, and well before they are told that it is over."`
+	Remind       time.Duration `envconfig:"WATCHDOG_REMIND" default:"24h" desc:"Time after which operators are told again of what is still wrong. 0s never does."`
+	MissedSweeps int           `envconfig:"WATCHDOG_MISSED_SWEEPS" default:"3" desc:"How many intervals of a sweep may pass without one that succeeds."`
+	QueueAge     time.Duration `envconfig:"WATCHDOG_QUEUE_AGE" default:"15m" desc:"How long urgent work, such as that of a webhook, may wait for a worker."`
+	ParkedAge    time.Duration `envconfig:"WATCHDOG_PARKED_AGE" default:"1h" desc:"How long an item may be parked that is tried again by itself. Of one that waits for a person operators are told after WATCHDOG_GRACE."`
+	QuotaLeft    int           `envconfig:"WATCHDOG_QUOTA_LEFT" default:"10" desc:"Per cent of HighLevel's calls of a day of which operators are told when fewer are left to a location. 0 never does."`
 }
 
 // Process says how much a process takes on at once.

@@ -78,6 +78,8 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, []string{"cancelled", "canceled"}, c.Shipping.Cancelled)
 	require.Equal(t, "processing,shipped,delivered,cancelled", c.Telling.Steps.String())
 	require.Equal(t, 180*24*time.Hour, c.Sync.RefundWindow)
+	require.Equal(t, time.Minute, c.Watchdog.Interval)
+	require.Equal(t, 3, c.Watchdog.MissedSweeps)
 	require.Equal(t, slog.LevelInfo, c.Watching.LogLevel)
 	require.Equal(t, "k1", c.Secrets.Keys.Ring.CurrentID())
 	require.True(t, c.AdminOverHTTP())
@@ -206,6 +208,13 @@ func TestFaults(t *testing.T) {
 		{"SYNC_FROM", "yesterday", "YYYY-MM-DD"},
 		{"DEEP_SYNC_INTERVAL", "daily", "duration such as"},
 		{"REFUND_WINDOW", "0s", "at least 1s"},
+		{"WATCHDOG_INTERVAL", "10ms", "at least 1s, or 0s"},
+		{"WATCHDOG_GRACE", "-1s", "negative"},
+		{"WATCHDOG_REMIND", "daily", "duration such as"},
+		{"WATCHDOG_MISSED_SWEEPS", "1", "at least 2"},
+		{"WATCHDOG_QUEUE_AGE", "0s", "at least 1s"},
+		{"WATCHDOG_PARKED_AGE", "-1h", "negative"},
+		{"WATCHDOG_QUOTA_LEFT", "100", "from 0 to 99"},
 		{"WORKER_POLLERS", "1", "at least 2"},
 		{"SHUTDOWN_TIMEOUT", "0s", "at least 1s"},
 		{"LOG_LEVEL", "loud", "debug, info, warn or error"},

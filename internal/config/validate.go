@@ -38,6 +38,7 @@ func (c Config) validate() (faults []Fault) {
 	c.validateSage(check)
 	c.validateShipping(check)
 	c.validateTelling(check)
+	c.validateWatchdog(check)
 	c.validateTimes(check)
 	for name, n := range map[string]int{
 		"WORKER_CONCURRENT_WORKFLOWS": c.Process.ConcurrentWorkflows, "WORKER_CONCURRENT_GHL": c.Process.ConcurrentGHL,
@@ -120,6 +121,19 @@ func (c Config) validateTelling(check checker) {
 			check(false, name, "is no address of a page: "+err.Error())
 		}
 	}
+}
+
+func (c Config) validateWatchdog(check checker) {
+	w := c.Watchdog
+	check(w.Interval == 0 || w.Interval >= time.Second, "WATCHDOG_INTERVAL", "must be at least 1s, or 0s to switch the watchdog off")
+	for name, d := range map[string]time.Duration{
+		"WATCHDOG_GRACE": w.Grace, "WATCHDOG_REMIND": w.Remind, "WATCHDOG_PARKED_AGE": w.ParkedAge,
+	} {
+		check(d >= 0, name, "must not be negative")
+	}
+	check(w.QueueAge >= time.Second, "WATCHDOG_QUEUE_AGE", "must be at least 1s")
+	check(w.MissedSweeps >= 2, "WATCHDOG_MISSED_SWEEPS", "must be at least 2: the sweep that is due runs for a while")
+	check(w.QuotaLeft >= 0 && w.QuotaLeft < 100, "WATCHDOG_QUOTA_LEFT", "must be from 0 to 99")
 }
 
 func (c Config) validateTimes(check checker) {

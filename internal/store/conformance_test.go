@@ -85,6 +85,8 @@ func conformance(t *testing.T, address func(*testing.T) string) {
 		{"alerts", testAlerts},
 		{"alerts list", testAlertList},
 		{"progress", testProgress},
+		{"parked items summed up", testParkedSums},
+		{"cursors of all locations", testAllCursors},
 		{"empty keys", testEmptyKeys},
 		{"cancelled", testCancelled},
 		{"hostile text", testHostileText},
