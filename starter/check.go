@@ -28,10 +28,11 @@ func checkCommand(a *app) *cobra.Command {
 	var ch checking
 	c := &cobra.Command{
 		Use: "check", Short: "Look whether everything is set up, and say what to mend", Args: cobra.NoArgs,
-		Long: "Look whether everything is set up: configuration, database, keys, Temporal, the front door by its public address, the\n" +
-			"clocks, and of each connection its state, its HighLevel token with the scopes, the Sage keys with the tenant's choices\n" +
-			"for each setting, its currencies and the extra fields on sales orders. Nothing is written, unless --create-fields asks\n" +
-			"for the missing extra fields, and no token is renewed. The exit code is 1 if something must be mended.",
+		Long: "Look whether everything is set up: configuration, texts for teams, database, keys, Temporal, the front door by its public\n" +
+			"address, the clocks, and of each connection its state, its HighLevel token with the scopes, the Sage keys with the\n" +
+			"tenant's choices for each setting, its currencies, the extra fields on sales orders and the hooks. Nothing is written,\n" +
+			"unless --create-fields asks for the missing extra fields, and no token is renewed. The exit code is 1 if something must\n" +
+			"be mended.",
 		Example: "  starter check\n  starter check --location ve9EPM428h8vShlRW1KT --create-fields",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := out.check(); err != nil {

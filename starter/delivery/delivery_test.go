@@ -297,7 +297,7 @@ func FuzzSignature(f *testing.F) {
 	f.Add("t=1,v1=,v1")
 	f.Fuzz(func(t *testing.T, header string) {
 		err := Verify(key, http.Header{SignatureHeader: {header}}, []byte("body"), noon)
-		if err == nil && !strings.Contains(header, Sign(key, noon, []byte("body"))[13:]) {
+		if err == nil && !strings.Contains(strings.ToLower(header), Sign(key, noon, []byte("body"))[13:]) {
 			t.Fatal("a signature was guessed")
 		}
 	})
