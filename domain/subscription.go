@@ -104,10 +104,10 @@ type SubscriptionSchedule struct {
 	// Day is the day of the month, by month and by year: 0 is that of Start, -1 the last one. A month that is too short is
 	// charged on its last day.
 	Day int64
-	// Weekday is the day of the week as RFC 5545 writes it, in any case ("mo"), by week, or by month and by year with Nth;
-	// empty is that of Start.
+	// Weekday is the day of the week as RFC 5545 writes it, in any case ("mo"): by week, where empty is that of Start, and
+	// by month and by year together with Nth.
 	Weekday string
-	// Nth says which of the month's Weekdays it is, by month and by year: 1 to 4, or -1 for the last one. 0 is none.
+	// Nth says which of the month's Weekdays it is, instead of Day: 1 to 4, or -1 for the last one. 0 is none.
 	Nth int64
 	// Month is the month by year; 0 is that of Start.
 	Month time.Month

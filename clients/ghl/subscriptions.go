@@ -37,9 +37,17 @@ type Subscription struct {
 	// Provider is the payment provider's kind: stripe, paypal and so on.
 	Provider   string `json:"provider,omitempty"`
 	CouponCode string `json:"couponCode,omitempty"`
+	// PlanName and ProductID are what is paid for; only a single subscription has them. HighLevel publishes a name in an
+	// example and no id of a product, which is taken where it is.
+	PlanName  string `json:"planName,omitempty"`
+	ProductID string `json:"productId,omitempty"`
 	// Schedule is only in a single subscription, not in a list row.
 	Schedule Schedule `json:"schedule"`
-	// CanceledAt is zero unless it was cancelled.
+	// Snapshot is the payment provider's own object, in single subscriptions and list rows.
+	Snapshot Snapshot `json:"snapshot"`
+	// TrialEnd is zero without a trial. HighLevel does not document it; list rows were seen to have it.
+	TrialEnd time.Time `json:"trialEnd"`
+	// CanceledAt is zero unless it was cancelled. List rows do not have it.
 	CanceledAt time.Time `json:"canceledAt"`
 	TraceID    string    `json:"traceId,omitempty"`
 	CreatedAt  time.Time `json:"createdAt"`
@@ -54,14 +62,48 @@ type Schedule struct {
 	IntervalType string `json:"intervalType,omitempty"`
 	// Interval is the number of those between two charges.
 	Interval int64 `json:"interval,omitempty"`
-	// StartDate and EndDate are dates (2006-01-02) without a zone, StartTime is a time of day.
+	// StartDate and EndDate are dates (2006-01-02), StartTime and EndTime times of day, in Timezone.
 	StartDate string `json:"startDate,omitempty"`
 	StartTime string `json:"startTime,omitempty"`
 	EndDate   string `json:"endDate,omitempty"`
-	// DayOfMonth is 0 if not given.
+	EndTime   string `json:"endTime,omitempty"`
+	// EndType is what ends it: never, by (the end date), count or after. HighLevel documents it for invoices only.
+	EndType string `json:"endType,omitempty"`
+	// Timezone is an IANA name. HighLevel does not document it; it was seen in the field. Empty is UTC.
+	Timezone string `json:"timezone,omitempty"`
+	// DayOfMonth is 1 to 28 or -1 for the last one, as documented, and 0 if not given.
 	DayOfMonth int64 `json:"dayOfMonth,omitempty"`
+	// DayOfWeek is mo, tu and so on, NumOfWeek which of the month's it is (1 to 4, -1 for the last one), MonthOfYear jan,
+	// feb and so on.
+	DayOfWeek   string `json:"dayOfWeek,omitempty"`
+	NumOfWeek   int64  `json:"numOfWeek,omitempty"`
+	MonthOfYear string `json:"monthOfYear,omitempty"`
 	// Count is the number of charges, 0 for no end.
 	Count int64 `json:"count,omitempty"`
+	// DaysBefore is by how many days the task is carried out earlier, which is documented for tasks and not for charges.
+	DaysBefore int64 `json:"daysBefore,omitempty"`
+}
+
+// Snapshot is what we understand of the payment provider's own object, as Stripe's and PayPal's references publish it.
+// HighLevel keeps Stripe's in step and PayPal's not (A132). All is zero for another provider.
+type Snapshot struct {
+	// Status is the provider's word: active, or ACTIVE.
+	Status string `json:"status,omitempty"`
+	// ChangedAt is when the status became that; only PayPal says so.
+	ChangedAt time.Time `json:"changedAt"`
+	// Paused says that Stripe collects no payments for the time being; the status does not show it.
+	Paused bool `json:"paused,omitempty"`
+	// PeriodEnd is the end of what is paid for (Stripe), NextBilling the next charge (PayPal).
+	PeriodEnd   time.Time `json:"periodEnd"`
+	NextBilling time.Time `json:"nextBilling"`
+	// EndsAt is when it is set to end, CanceledAt when somebody asked for that, EndedAt when it ended.
+	EndsAt     time.Time `json:"endsAt"`
+	CanceledAt time.Time `json:"canceledAt"`
+	EndedAt    time.Time `json:"endedAt"`
+	TrialEnd   time.Time `json:"trialEnd"`
+	// Interval is day, week, month or year, and IntervalCount the number of those between two charges.
+	Interval      string `json:"interval,omitempty"`
+	IntervalCount int64  `json:"intervalCount,omitempty"`
 }
 
 // SubscriptionFilter narrows a list of subscriptions. Empty fields do not filter. There is no filter by status or by
@@ -129,6 +171,9 @@ type subscriptionWire struct {
 	Provider         object[providerWire] `json:"paymentProvider"`
 	Coupon           object[couponCode]   `json:"coupon"`
 	Schedule         object[scheduleWire] `json:"schedule"`
+	Snapshot         object[snapshotWire] `json:"subscriptionSnapshot"`
+	Product          object[planWire]     `json:"recurringProduct"`
+	TrialEnd         moment               `json:"trialEndDate"`
 	CanceledAt       moment               `json:"canceledAt"`
 	TraceID          text                 `json:"traceId"`
 	CreatedAt        moment               `json:"createdAt"`
@@ -146,8 +191,37 @@ type ruleWire struct {
 	StartDate    text  `json:"startDate"`
 	StartTime    text  `json:"startTime"`
 	EndDate      text  `json:"endDate"`
+	EndTime      text  `json:"endTime"`
+	EndType      text  `json:"endType"`
+	Timezone     text  `json:"timezone"`
 	DayOfMonth   count `json:"dayOfMonth"`
+	DayOfWeek    text  `json:"dayOfWeek"`
+	NumOfWeek    count `json:"numOfWeek"`
+	MonthOfYear  text  `json:"monthOfYear"`
 	Count        count `json:"count"`
+	DaysBefore   count `json:"daysBefore"`
+}
+
+func (w scheduleWire) fold() Schedule {
+	r := w.Rule.v
+	return Schedule{
+		ExecuteAt: string(w.ExecuteAt), IntervalType: string(r.IntervalType), Interval: int64(r.Interval),
+		StartDate: string(r.StartDate), StartTime: string(r.StartTime), EndDate: string(r.EndDate), EndTime: string(r.EndTime),
+		EndType: string(r.EndType), Timezone: string(r.Timezone), DayOfMonth: int64(r.DayOfMonth), DayOfWeek: string(r.DayOfWeek),
+		NumOfWeek: int64(r.NumOfWeek), MonthOfYear: string(r.MonthOfYear), Count: int64(r.Count), DaysBefore: int64(r.DaysBefore),
+	}
+}
+
+// planWire is the product of a subscription. The id that it may have of its own is that of a step of a funnel, not of a
+// product.
+type planWire struct {
+	Name      text             `json:"name"`
+	ProductID text             `json:"productId"`
+	Product   object[idObject] `json:"product"`
+}
+
+type idObject struct {
+	ID text `json:"_id"`
 }
 
 // DecodeSubscription reads a subscription from an answer or a list row.
@@ -159,7 +233,7 @@ func DecodeSubscription(data []byte) (Subscription, error) {
 	if w.ID == "" {
 		return Subscription{}, fmt.Errorf("subscription: %w", errNoID)
 	}
-	nested, rule := w.EntitySource.v, w.Schedule.v.Rule.v
+	nested := w.EntitySource.v
 	s := Subscription{
 		ID: string(w.ID), GatewayID: string(w.SubscriptionID), LocationID: string(w.AltID), ContactID: string(w.ContactID),
 		Contact: w.ContactSnapshot.v.fold(), Currency: string(w.Currency), Amount: w.Amount, Status: string(w.Status),
@@ -169,12 +243,12 @@ func DecodeSubscription(data []byte) (Subscription, error) {
 			ID: first(nested.ID, w.EntitySourceID), Name: first(nested.Name, w.EntitySourceName),
 		},
 		Provider: first(w.ProviderType, w.Provider.v.Type), CouponCode: string(w.Coupon.v.Code),
-		Schedule: Schedule{
-			ExecuteAt: string(w.Schedule.v.ExecuteAt), IntervalType: string(rule.IntervalType), Interval: int64(rule.Interval),
-			StartDate: string(rule.StartDate), StartTime: string(rule.StartTime), EndDate: string(rule.EndDate),
-			DayOfMonth: int64(rule.DayOfMonth), Count: int64(rule.Count),
-		},
+		PlanName: string(w.Product.v.Name), ProductID: first(w.Product.v.ProductID, w.Product.v.Product.v.ID),
+		Schedule: w.Schedule.v.fold(), Snapshot: w.Snapshot.v.fold(), TrialEnd: w.TrialEnd.Time,
 		CanceledAt: w.CanceledAt.Time, TraceID: string(w.TraceID), CreatedAt: w.CreatedAt.Time, UpdatedAt: w.UpdatedAt.Time,
+	}
+	if s.TrialEnd.IsZero() {
+		s.TrialEnd = s.Snapshot.TrialEnd
 	}
 	s.Contact.addFlat(&s.ContactID, w.ContactName, w.ContactEmail)
 	return s, nil
