@@ -92,7 +92,7 @@ var Rules = map[Kind]Rule{
 	Money: {Tell: Operator},
 	// READ_ONLY is set; everything goes on once it is not.
 	ReadOnly: {Heals: true, Tell: Operator},
-	// Another order of the same customer or product is bringing it into Sage at this moment.
+	// Another step is bringing the same customer, product, order or shipment at this moment, or changed its record.
 	Busy: {Retry: true, Wait: 500 * time.Millisecond, Crowd: true, Tell: Nobody},
 	// What was read back is not what was written.
 	Mismatch: {Retry: true, Attempts: 5, Heals: true, Tell: Operator},

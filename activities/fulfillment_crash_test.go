@@ -143,13 +143,13 @@ func straightVoyage(t *testing.T, v voyage) (run []call, told string) {
 func TestOneFaultAtAnyCallOfAVoyageChangesNothing(t *testing.T) {
 	kinds := []faults.Fault{
 		{Kind: faults.CutBefore}, {Kind: faults.CutAfter}, {Kind: faults.LateCommit, Delay: 5 * time.Millisecond},
-		{Kind: faults.Status, Status: 500}, {Kind: faults.Throttle}, {Kind: faults.TruncatedJSON}, {Kind: faults.HTMLPage, Status: 502},
+		{Kind: faults.Status, Status: 500}, {Kind: faults.Throttle}, {Kind: faults.TruncatedJSON},
 	}
 	for _, v := range voyages {
 		run, told := straightVoyage(t, v)
 		for k, c := range run {
 			for _, fault := range kinds {
-				if !isWrite(c.op) && fault.Kind != faults.Status && fault.Kind != faults.TruncatedJSON {
+				if !isWrite(c.op) && fault.Kind != faults.Status {
 					continue // to a read they are all the same
 				}
 				t.Run(fmt.Sprintf("%s/%02d %s/%s", v.name, k, c.op, fault.Kind), func(t *testing.T) {
@@ -390,7 +390,7 @@ func TestReadOnlyPlansAndWritesNothing(t *testing.T) {
 // TestWhateverBothSidesDoInAnyOrder lets people and carriers act by chance, with passes now and then and with calls that
 // fail, and wants both sides to agree in the end and no goods to be sent twice.
 func TestWhateverBothSidesDoInAnyOrder(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(25) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			chance := rand.New(rand.NewPCG(seed, 7))
