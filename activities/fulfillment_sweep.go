@@ -314,8 +314,12 @@ func (l *Ledger) closeFulfillmentWindow(ctx context.Context, in CloseFulfillment
 	if err != nil {
 		return err
 	}
-	if !in.Newest.IsZero() && (!found || in.Newest.After(last)) {
-		if err := l.Store.SetCursor(ctx, in.Location, sageCursor, in.Newest); err != nil {
+	next := in.Newest
+	if next.IsZero() {
+		next = in.Window.SageSince // where nothing changed yet, the next sweep begins where this one did
+	}
+	if !found || next.After(last) {
+		if err := l.Store.SetCursor(ctx, in.Location, sageCursor, next); err != nil {
 			return err
 		}
 	}

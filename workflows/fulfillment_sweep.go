@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"time"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/tallystick/tallystick/activities"
@@ -62,6 +64,8 @@ func FulfillmentSweep(ctx workflow.Context, in FulfillmentSweepInput) (Fulfillme
 type fulfillmentSweep struct {
 	location string
 	progress FulfillmentSweepProgress
+	// newest is the latest change at Sage that this sweep has seen, by Sage's own clock: the next one reads on from there.
+	newest time.Time
 }
 
 // stopped ends a sweep in which a step failed.
@@ -102,6 +106,7 @@ func (s *fulfillmentSweep) sweepSage(ctx workflow.Context) error {
 	}
 	s.progress.Rows += sweep.Rows
 	s.progress.Looks += sweep.Looks
+	s.newest = sweep.Newest
 	return nil
 }
 
@@ -119,5 +124,5 @@ func (s *fulfillmentSweep) remind(ctx workflow.Context) error {
 
 func (s *fulfillmentSweep) close(ctx workflow.Context) error {
 	return workflow.ExecuteLocalActivity(noteStep(ctx, "Move the cursor"), ledger.CloseFulfillmentWindow,
-		activities.CloseFulfillmentWindowInput{Location: s.location, Window: s.progress.Window}).Get(ctx, nil)
+		activities.CloseFulfillmentWindowInput{Location: s.location, Window: s.progress.Window, Newest: s.newest}).Get(ctx, nil)
 }

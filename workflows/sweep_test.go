@@ -152,9 +152,10 @@ func sweptShipments(r run) {
 	pages(0, activities.SweepPage{Rows: 500, Looks: 3, Next: ghl.Cursor{Offset: 500}})
 	pages(500, activities.SweepPage{Rows: 20, Looks: 1, Done: true})
 	r.OnActivity("SweepSageOrders", mock.Anything, activities.SweepSageOrdersInput{Location: location, Window: window}).
-		Return(activities.SageSweep{Rows: 7, Looks: 2}, nil).Maybe()
-	r.OnActivity("CloseFulfillmentWindow", mock.Anything, activities.CloseFulfillmentWindowInput{Location: location, Window: window}).
-		Return(nil).Maybe()
+		Return(activities.SageSweep{Rows: 7, Looks: 2, Newest: time.Unix(190, 0).UTC()}, nil).Maybe()
+	r.OnActivity("CloseFulfillmentWindow", mock.Anything, activities.CloseFulfillmentWindowInput{
+		Location: location, Window: window, Newest: time.Unix(190, 0).UTC(),
+	}).Return(nil).Maybe()
 }
 
 func (r run) sweepsShipments(in workflows.FulfillmentSweepInput) workflows.FulfillmentSweepProgress {

@@ -98,6 +98,13 @@ func (p *Process) Restart(ctx context.Context) error {
 	return p.ready(ctx, p)
 }
 
+// Setenv gives the process an environment variable with its next Restart.
+func (p *Process) Setenv(name, value string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.env = append(p.env, name+"="+value) // the last one counts
+}
+
 func (p *Process) life() *run {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -111,7 +118,10 @@ func (p *Process) start() error {
 		return fmt.Errorf("open the log of the %s: %w", p.Name, err)
 	}
 	cmd := exec.Command(p.binary, p.args...) //nolint:noctx // the process outlives the call that starts it
-	cmd.Env, cmd.Stdout, cmd.Stderr = p.env, log, log
+	p.mu.Lock()
+	cmd.Env = p.env
+	p.mu.Unlock()
+	cmd.Stdout, cmd.Stderr = log, log
 	bind(cmd)
 	r := &run{done: make(chan struct{})}
 	begun := make(chan error, 1)
