@@ -22,7 +22,10 @@ const (
 // Limiter keeps HighLevel's limits for one location (A19, A95): it paces requests so that the burst limit is never reached, also
 // by several processes together (A95, see transport.Bucket.Share), and obeys the X-RateLimit headers where others draw on
 // the same allowance.
-type Limiter struct{ *transport.Bucket }
+type Limiter struct {
+	*transport.Bucket
+	day *quota
+}
 
 // NewLimiter paces at DefaultPer10Seconds.
 func NewLimiter() Limiter { return NewLimiterAt(DefaultPer10Seconds, 0) }
@@ -30,7 +33,7 @@ func NewLimiter() Limiter { return NewLimiterAt(DefaultPer10Seconds, 0) }
 // NewLimiterAt lets at most per10Seconds calls leave in any ten seconds, wherever they begin, of all processes together;
 // zero is no limit. A caller that would wait longer than maxWait, 30 seconds if zero, is told when to come back instead.
 func NewLimiterAt(per10Seconds int, maxWait time.Duration) Limiter {
-	return Limiter{transport.NewBucket(transport.BucketConfig{
+	return Limiter{day: &quota{}, Bucket: transport.NewBucket(transport.BucketConfig{
 		Calls: per10Seconds, Per: interval, Burst: burst, Pause: interval, MaxWait: maxWait,
 	})}
 }
@@ -39,6 +42,7 @@ func NewLimiterAt(per10Seconds int, maxWait time.Duration) Limiter {
 // fail at once, with the time until the day's end, because no caller should occupy a worker for hours.
 func (l Limiter) Observe(status int, h http.Header) {
 	l.Bucket.Observe(status, h)
+	l.day.observe(h, time.Now())
 	if wait, spent := dailySpent(h, time.Now()); spent {
 		l.PauseFor(wait, "the daily quota of HighLevel is spent")
 		return
