@@ -2,6 +2,7 @@ package domain
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
@@ -162,7 +163,7 @@ func (c *comparison) joinParts() {
 	for _, e := range slices.Delete(parts, first, first+1) {
 		sum, err := whole.Amount.Add(e.Amount)
 		switch {
-		case err == nil:
+		case err == nil && sum.Minor != math.MinInt64: // of which there is no negative
 			whole.Amount, whole.Edited = sum, whole.Edited || e.Edited
 			whole.UpdatedAt = newest(whole.UpdatedAt, e.UpdatedAt)
 		case e.Amount.Currency != whole.Amount.Currency:
@@ -292,7 +293,7 @@ func sameDates(ghl, sage Entry) bool {
 	if ghl.Kind != SubscriptionEntry {
 		return sameDay(ghl.At, sage.At)
 	}
-	if SubscriptionState(ghl.Status).Ended() {
+	if SubscriptionState(ghl.Status).Ended() || SubscriptionState(sage.Status).Ended() {
 		return sameDay(ghl.Until, sage.Until)
 	}
 	if !ghl.Next.IsZero() && sage.Next.IsZero() {

@@ -128,9 +128,9 @@ func NextRenewal(s SubscriptionSchedule, after time.Time) (time.Time, bool) {
 	var next time.Time
 	found := true
 	switch {
-	case s.GatewayNext.After(after):
+	case !s.GatewayNext.IsZero() && s.GatewayNext.After(after):
 		next = s.GatewayNext
-	case s.State == SubscriptionTrialing && s.TrialEnd.After(after):
+	case s.State == SubscriptionTrialing && !s.TrialEnd.IsZero() && s.TrialEnd.After(after):
 		next = s.TrialEnd
 	default:
 		next, found = s.byRule(after)
