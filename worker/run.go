@@ -49,6 +49,9 @@ func run(ctx context.Context, cfg config.Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, books.Close()) }()
+	if err := registry.Register(observe.Alerts{Store: books}); err != nil {
+		return fmt.Errorf("publish the alerts: %w", err)
+	}
 	calls, err := transport.NewMetrics(registry)
 	if err != nil {
 		return err
@@ -134,6 +137,7 @@ func (c *crew) build(giveUp func(error)) error {
 		},
 	})
 	c.processes.RegisterActivity(people)
+	c.processes.RegisterActivity(c.watchdog(people.Notify))
 	fromGHL := worker.New(c.temporal, workflows.GHLQueue, c.vendor(cfg.Process.ConcurrentGHL, giveUp))
 	fromGHL.RegisterActivity(&activities.GHL{
 		Client: c.directory.GHL, Store: c.books, Look: door, OnlyTest: c.directory.OnlyTest, Fulfillment: c.directory.Fulfillment,
@@ -203,6 +207,7 @@ func (c *crew) work(ctx context.Context) error {
 	defer end()
 	chores.Go(func() { c.limit(ctx) })
 	chores.Go(func() { c.watch(ctx) })
+	chores.Go(func() { c.keepWatchdog(ctx) })
 	c.join(ctx)
 	for _, w := range c.vendors {
 		if ctx.Err() != nil {

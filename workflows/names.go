@@ -17,6 +17,8 @@ const (
 	FulfillmentSweepType = "FulfillmentSweep"
 
 	ConnectionUpkeepType = "ConnectionUpkeep"
+
+	WatchdogType = "Watchdog"
 )
 
 // Task queues: one per vendor, so that a slow vendor never starves another and its rate is set in one place.
@@ -130,5 +132,8 @@ func FulfillmentSweepID(location string) string { return id(fulfillmentSweepPref
 
 // ConnectionUpkeepID is the workflow id of the process for the connection of a location.
 func ConnectionUpkeepID(location string) string { return id(connectionPrefix, location) }
+
+// WatchdogID is the id of the watchdog's schedule, and the stem of its workflow ids. It belongs to no location.
+const WatchdogID = "watchdog"
 
 func id(parts ...string) string { return strings.Join(parts, "/") }

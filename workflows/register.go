@@ -13,4 +13,5 @@ func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(Fulfillment, workflow.RegisterOptions{Name: FulfillmentType})
 	r.RegisterWorkflowWithOptions(FulfillmentSweep, workflow.RegisterOptions{Name: FulfillmentSweepType})
 	r.RegisterWorkflowWithOptions(ConnectionUpkeep, workflow.RegisterOptions{Name: ConnectionUpkeepType})
+	r.RegisterWorkflowWithOptions(Watchdog, workflow.RegisterOptions{Name: WatchdogType})
 }

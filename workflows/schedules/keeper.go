@@ -26,6 +26,9 @@ var _ activities.Schedules = Keeper{}
 // mark begins the notes of the schedules that a Keeper paused, and so tells them from those that people did.
 const mark = "Tallystick: "
 
+// byHand tells by the note of a paused schedule that it was not a Keeper who paused it.
+func byHand(note string) bool { return !strings.HasPrefix(note, mark) }
+
 func (k Keeper) wanted(location string) []Item {
 	return Wanted(Intervals{Payments: k.Every, Deep: k.DeepEvery, Fulfillments: k.FulfillmentEvery}, location)
 }
@@ -44,7 +47,7 @@ func (k Keeper) Apply(ctx context.Context, location string) (swept bool, err err
 func (k Keeper) Pause(ctx context.Context, location, note string) error {
 	note = mark + note
 	return k.each(ctx, location, func(h client.ScheduleHandle, s State) error {
-		if s.Paused && (s.Note == note || !strings.HasPrefix(s.Note, mark)) {
+		if s.Paused && (s.Note == note || byHand(s.Note)) {
 			return nil
 		}
 		return h.Pause(ctx, client.SchedulePauseOptions{Note: note})
@@ -54,7 +57,7 @@ func (k Keeper) Pause(ctx context.Context, location, note string) error {
 // Resume lets the schedules of a location go on that Pause stopped.
 func (k Keeper) Resume(ctx context.Context, location, note string) error {
 	return k.each(ctx, location, func(h client.ScheduleHandle, s State) error {
-		if !s.Paused || !strings.HasPrefix(s.Note, mark) {
+		if !s.Paused || byHand(s.Note) {
 			return nil
 		}
 		return h.Unpause(ctx, client.ScheduleUnpauseOptions{Note: mark + note})

@@ -41,6 +41,8 @@ const (
 	Deep Kind = "deep"
 	// Fulfillments looks on both sides for what became of the shipping of orders.
 	Fulfillments Kind = "fulfillments"
+	// Watch is no sweep and belongs to no location: it looks whether everything works. Kinds leaves it out; see Watchdog.
+	Watch Kind = "watch"
 )
 
 // Kinds lists them in the order in which they are shown.
@@ -258,8 +260,11 @@ func (i Item) action() *client.ScheduleWorkflowAction {
 
 // process is the workflow that sweeps, with its input.
 func (i Item) process() (name string, input any) {
-	if i.Kind == Fulfillments {
+	switch i.Kind {
+	case Fulfillments:
 		return workflows.FulfillmentSweepType, workflows.FulfillmentSweepInput{Location: i.Location}
+	case Watch:
+		return workflows.WatchdogType, workflows.WatchdogInput{}
 	}
 	return workflows.PaymentSweepType, workflows.PaymentSweepInput{Location: i.Location, Deep: i.Kind == Deep}
 }
@@ -272,19 +277,27 @@ func (i Item) summary() string {
 		return "Sweep payments for late refunds"
 	case Fulfillments:
 		return "Sweep the shipping of orders on both sides"
+	case Watch:
+		return "Look whether everything works"
 	default:
 		return "Sweep payments that no webhook told of"
 	}
 }
 
 func (i Item) priority() temporal.Priority {
-	if i.Kind == Deep {
+	switch i.Kind {
+	case Deep:
 		return workflows.Priority(i.Location, workflows.DeepSweepPriority)
+	case Watch: // it has to come through when there is more to do than can be done
+		return workflows.Priority(workflows.WatchdogID, workflows.UpkeepPriority)
 	}
 	return workflows.Priority(i.Location, workflows.SweepPriority)
 }
 
 func (i Item) attributes() temporal.SearchAttributes {
+	if i.Location == "" {
+		return temporal.NewSearchAttributes()
+	}
 	return temporal.NewSearchAttributes(workflows.LocationAttribute.ValueSet(i.Location))
 }
 
