@@ -36,6 +36,7 @@ type Config struct {
 	Orders   Orders   `title:"Orders"`
 	Shipping Shipping `title:"Fulfilment"`
 	Sync     Sync     `title:"Sweeps"`
+	Books    Books    `title:"Books"`
 	Telling  Telling  `title:"Telling people"`
 	Watchdog Watchdog `title:"Watchdog"`
 	Process  Process  `title:"Processes"`
@@ -135,6 +136,11 @@ type Sync struct {
 	Fulfillments      time.Duration `envconfig:"FULFILLMENT_SYNC_INTERVAL" default:"15m" desc:"Time between two sweeps over the shipping of open orders, on both sides."`
 	FulfillmentVerify time.Duration `envconfig:"FULFILLMENT_VERIFY_INTERVAL" default:"24h" desc:"Time after which the fulfilments of an order are listed again, see FULFILLMENT_VERIFY."`
 	FulfillmentWindow time.Duration `envconfig:"FULFILLMENT_WINDOW" default:"2160h" desc:"How long after its payment the shipping of an order is followed by the sweeps."`
+}
+
+// Books says how what both sides hold is compared.
+type Books struct {
+	DifferenceAge time.Duration `envconfig:"DIFFERENCE_AGE" default:"30m" desc:"How old a difference between HighLevel and Sage may become before it counts as one. Until then it is in flight. 0s counts it at once."`
 }
 
 // Telling says what people are told of, and in which words.

@@ -78,6 +78,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, []string{"cancelled", "canceled"}, c.Shipping.Cancelled)
 	require.Equal(t, "processing,shipped,delivered,cancelled", c.Telling.Steps.String())
 	require.Equal(t, 180*24*time.Hour, c.Sync.RefundWindow)
+	require.Equal(t, 30*time.Minute, c.Books.DifferenceAge)
 	require.Equal(t, time.Minute, c.Watchdog.Interval)
 	require.Equal(t, 3, c.Watchdog.MissedSweeps)
 	require.Equal(t, slog.LevelInfo, c.Watching.LogLevel)
@@ -208,6 +209,7 @@ func TestFaults(t *testing.T) {
 		{"SYNC_FROM", "yesterday", "YYYY-MM-DD"},
 		{"DEEP_SYNC_INTERVAL", "daily", "duration such as"},
 		{"REFUND_WINDOW", "0s", "at least 1s"},
+		{"DIFFERENCE_AGE", "-1m", "negative"},
 		{"WATCHDOG_INTERVAL", "10ms", "at least 1s, or 0s"},
 		{"WATCHDOG_GRACE", "-1s", "negative"},
 		{"WATCHDOG_REMIND", "daily", "duration such as"},

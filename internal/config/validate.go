@@ -146,6 +146,7 @@ func (c Config) validateTimes(check checker) {
 	}
 	for name, d := range map[string]time.Duration{
 		"SYNC_OVERLAP": c.Sync.Overlap, "SAGE_SETTLE_DELAY": c.Sage.SettleDelay, "MATCH_OPEN_ORDERS_WITHIN": c.Orders.MatchOpenWithin,
+		"DIFFERENCE_AGE": c.Books.DifferenceAge,
 	} {
 		check(d >= 0, name, "must not be negative")
 	}
