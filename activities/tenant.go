@@ -69,12 +69,21 @@ func (t tenant) defaults(resource string) sage.ExtraFields {
 
 // field gives the tenant's extra field for a fact, and whether the schema lists one (A63).
 func (t tenant) field(fact string) (sage.Field, bool) {
-	name := t.settings.FieldNames[fact]
-	if name == "" {
-		name = t.settings.FieldPrefix + fact
-	}
-	field, ok := t.schema.Fields[name]
+	field, ok := t.schema.Fields[t.settings.fieldName(fact)]
 	return field, ok
+}
+
+func (s SageSettings) fieldName(fact string) string {
+	if name := s.FieldNames[fact]; name != "" {
+		return name
+	}
+	return s.FieldPrefix + fact
+}
+
+// FulfillmentFields are the names of the extra fields in which people say how far the goods of an order are, and by which
+// numbers they are known.
+func (s SageSettings) FulfillmentFields() (state, trackings string) {
+	return s.fieldName(factFulfillment), s.fieldName(factTrackings)
 }
 
 // statusFor is the status that an order gets by its payments, 0 to leave it as it is. An order whose money went back

@@ -204,7 +204,8 @@ func (f *frontDoor) doors(registry prometheus.Registerer) ([]server.Door, error)
 	}
 	if shipping.HookToken != "" {
 		door, err := sagehook.New(sagehook.Options{
-			Token: shipping.HookToken, Door: look, Books: f.store, Locations: f.directory, Log: f.log, Registerer: registry,
+			Token: shipping.HookToken, Door: look, Books: f.store, Locations: f.directory, Fields: f.fulfillmentFields,
+			Log: f.log, Registerer: registry,
 		})
 		if err != nil {
 			return nil, err
@@ -212,6 +213,16 @@ func (f *frontDoor) doors(registry prometheus.Registerer) ([]server.Door, error)
 		doors = append(doors, door)
 	}
 	return doors, nil
+}
+
+// fulfillmentFields are the names of the extra fields for shipping in the tenant of a location.
+func (f *frontDoor) fulfillmentFields(ctx context.Context, location string) (state, trackings string, err error) {
+	_, settings, err := f.directory.Sage(ctx, location)
+	if err != nil {
+		return "", "", err
+	}
+	state, trackings = settings.FulfillmentFields()
+	return state, trackings, nil
 }
 
 // connecting are the pages by which locations are connected, and what acts on them and on installations that HighLevel

@@ -142,15 +142,17 @@ func (h *Hooks) Delete(ctx context.Context, id int64) error {
 		PathParams: params, Write: true}, nil)
 }
 
-// HookRecord says which record a call of a hook is about.
+// HookRecord says which record a call of a hook is about, and what its extra fields were when it was sent.
 type HookRecord struct {
 	ID    int64
 	ExtID string
+	Extra Extra
 }
 
 // ReadHook reads the body of a call of a hook: an array of records as they are read (vendor's connector, A118). A single
-// record is read as well. Of each only what names it is kept, since a call can't be told from a forged one (A116), may
-// come late, twice, out of order or never (A117), and tells of our own writes too: read the record from Sage.
+// record is read as well. Of each only what names it and its extra fields are kept. A call can't be told from a forged one
+// (A116), may come late, twice, out of order or never (A117), and tells of our own writes too: what shall be relied on is to
+// be read from Sage.
 // Records without an id are left out. The error never holds any of the body.
 func ReadHook(body []byte) ([]HookRecord, error) {
 	var rows []json.RawMessage
@@ -166,11 +168,12 @@ func ReadHook(body []byte) ([]HookRecord, error) {
 			ID    json.RawMessage `json:"id"`
 			ExtID json.RawMessage `json:"extId"`
 		}
-		if json.Unmarshal(row, &wire) != nil {
+		extra, err := unflatten(row, &wire)
+		if err != nil {
 			return nil, fmt.Errorf("%w: a hook that holds something else than records", errWire)
 		}
 		if id, err := wholeNumber(wire.ID); err == nil && id > 0 {
-			records = append(records, HookRecord{ID: id, ExtID: scalarText(wire.ExtID)})
+			records = append(records, HookRecord{ID: id, ExtID: scalarText(wire.ExtID), Extra: extra})
 		}
 	}
 	return records, nil

@@ -1,6 +1,7 @@
 package sage_test
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -58,7 +59,10 @@ func TestSandboxHooksAreRegisteredAndTellOfOrders(t *testing.T) {
 	for _, body := range bodies() {
 		records, err := sage.ReadHook(body)
 		require.NoError(t, err)
-		assert.Equal(t, []sage.HookRecord{{ID: order, ExtID: "ghl:order:1"}}, records)
+		require.Len(t, records, 1)
+		assert.Equal(t, order, records[0].ID)
+		assert.Equal(t, "ghl:order:1", records[0].ExtID)
+		assert.Contains(t, []string{"", "shipped"}, records[0].Extra.Text("Z_FulfillmentStatus"))
 	}
 
 	require.NoError(t, c.Hooks.Delete(ctx, update.ID))
@@ -111,6 +115,7 @@ func TestReadHookKeepsWhatNamesARecord(t *testing.T) {
 		`[{"id":5},{"extId":"a"},{"id":"none"}]`:                                {{ID: 5}},
 		`[{"ID":6,"extId":7,"total":1e400,"dateCreated":"never","comment":[]}]`: {{ID: 6, ExtID: "7"}},
 		`[{"id":5,"extId":{"id":1,"value":"a"}}]`:                               {{ID: 5}},
+		`[{"id":5,"Z_A":"x","comment":"y"}]`:                                    {{ID: 5, Extra: sage.Extra{"Z_A": json.RawMessage(`"x"`)}}},
 	} {
 		records, err := sage.ReadHook([]byte(body))
 		require.NoError(t, err, body)

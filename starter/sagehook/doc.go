@@ -1,7 +1,7 @@
 // Package sagehook is the door for Sage's hooks: POST /webhooks/sage/{token}. Sage posts the records that somebody has
 // changed; of each sales order that stands for a HighLevel order, the process of that order's fulfilment is told to look.
-// Nothing of a record but the id of that order is used, so a hook that is forged, doubled, late or about the past changes
-// nothing but when Sage is read. The starter's server mounts a Handler where SAGE_HOOK_TOKEN is set; `starter hooks apply`
+// A record says which order it is, and whether its shipping is other than what was agreed; nothing else of it is used, so a
+// hook that is forged, doubled, late or about the past changes nothing but when Sage is read. The starter's server mounts a Handler where SAGE_HOOK_TOKEN is set; `starter hooks apply`
 // has Sage post there.
 //
 // What a hook's body is (an array of records in the shape in which they are read, A118) is documented by Sage's Power

@@ -49,7 +49,13 @@ func open(t testing.TB) (*Handler, *looks) {
 			Digest: "d", State: domain.Paid, Total: amount, Paid: amount, Refunded: domain.NewMoney(0, "EUR"), BroughtAt: now}))
 	}
 	door := new(looks)
-	h, err := New(Options{Token: token, Door: door, Books: db, Locations: working{"here": true, "there": true}})
+	_, err = db.OpenFulfillment(t.Context(), store.FulfillmentRecord{Location: "here", OrderID: "o1", SageID: 1, OpenedAt: now,
+		Lifecycle: domain.Fulfillment{State: domain.FulfillmentShipped}, Agreed: store.AgreedFulfillment{State: "shipped", Trackings: "1Z9"}})
+	require.NoError(t, err)
+	h, err := New(Options{Token: token, Door: door, Books: db, Locations: working{"here": true, "there": true},
+		Fields: func(context.Context, string) (string, string, error) {
+			return "Z_FulfillmentStatus", "Z_TrackingNumbers", nil
+		}})
 	require.NoError(t, err)
 	return h, door
 }
@@ -75,19 +81,23 @@ func TestRecordsOfOrdersBecomeHints(t *testing.T) {
 		status string
 		looks  []string
 	}{
-		"as documented":               {`[{"id":7,"extId":"ghl:order:o1","deleted":false,"statusId":{"id":1,"value":"Open"}}]`, 200, "accepted", one},
-		"one without its array":       {` {"id":7,"extId":"ghl:order:o1"}`, 200, "accepted", one},
-		"the same twice":              {`[{"id":7,"extId":"ghl:order:o1"},{"id":7,"extId":"ghl:order:o1"}]`, 200, "accepted", one},
-		"beside others":               {`[{"id":7,"extId":"ghl:contact:o1"},{"id":7,"extId":null},{},{"id":7,"extId":{"a":1}},{"id":8,"extId":"ghl:order:o1"}]`, 200, "accepted", one},
-		"an order nobody knows":       {`[{"id":7,"extId":"ghl:order:o9"}]`, 200, "ignored", nil},
-		"a location that rests":       {`[{"id":7,"extId":"ghl:order:o2"}]`, 200, "ignored", nil},
-		"made by hand":                {`[{"id":7,"extId":"4711"},{"id":7,"extId":""}]`, 200, "ignored", nil},
-		"an id that is none":          {`[{"id":7,"extId":"ghl:order:a/b"},{"id":7,"extId":"ghl:order:"},{"id":7,"extId":"ghl:order:a' OR '1"}]`, 200, "ignored", nil},
-		"no records":                  {`[]`, 200, "ignored", nil},
-		"no array":                    {`"ghl:order:o1"`, 400, "refused", nil},
-		"an array that does not end":  {`[{"id":7,"extId":"ghl:order:o1"}`, 400, "refused", nil},
-		"something else than records": {`[7]`, 400, "refused", nil},
-		"nothing":                     {``, 400, "refused", nil},
+		"as documented":                   {`[{"id":7,"extId":"ghl:order:o1","deleted":false,"statusId":{"id":1,"value":"Open"}}]`, 200, "accepted", one},
+		"one without its array":           {` {"id":7,"extId":"ghl:order:o1"}`, 200, "accepted", one},
+		"the same twice":                  {`[{"id":7,"extId":"ghl:order:o1"},{"id":7,"extId":"ghl:order:o1"}]`, 200, "accepted", one},
+		"beside others":                   {`[{"id":7,"extId":"ghl:contact:o1"},{"id":7,"extId":null},{},{"id":7,"extId":{"a":1}},{"id":8,"extId":"ghl:order:o1"}]`, 200, "accepted", one},
+		"what was agreed here, not there": {`[{"id":7,"extId":"ghl:order:o1","Z_FulfillmentStatus":"shipped","Z_TrackingNumbers":"1Z9"}]`, 200, "accepted", one[1:]},
+		"another number":                  {`[{"id":7,"extId":"ghl:order:o1","Z_FulfillmentStatus":"shipped","Z_TrackingNumbers":"1Z9, 1Z8"}]`, 200, "accepted", one},
+		"how a lifecycle begins":          {`[{"id":7,"extId":"ghl:order:o1","Z_FulfillmentStatus":"created","Z_TrackingNumbers":null}]`, 200, "accepted", one[:1]},
+		"agreed, and then something else": {`[{"id":7,"extId":"ghl:order:o1","Z_FulfillmentStatus":"shipped","Z_TrackingNumbers":"1Z9"},{"id":7,"extId":"ghl:order:o1","Z_FulfillmentStatus":"delivered"}]`, 200, "accepted", one},
+		"an order nobody knows":           {`[{"id":7,"extId":"ghl:order:o9"}]`, 200, "ignored", nil},
+		"a location that rests":           {`[{"id":7,"extId":"ghl:order:o2"}]`, 200, "ignored", nil},
+		"made by hand":                    {`[{"id":7,"extId":"4711"},{"id":7,"extId":""}]`, 200, "ignored", nil},
+		"an id that is none":              {`[{"id":7,"extId":"ghl:order:a/b"},{"id":7,"extId":"ghl:order:"},{"id":7,"extId":"ghl:order:a' OR '1"}]`, 200, "ignored", nil},
+		"no records":                      {`[]`, 200, "ignored", nil},
+		"no array":                        {`"ghl:order:o1"`, 400, "refused", nil},
+		"an array that does not end":      {`[{"id":7,"extId":"ghl:order:o1"}`, 400, "refused", nil},
+		"something else than records":     {`[7]`, 400, "refused", nil},
+		"nothing":                         {``, 400, "refused", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, door := open(t)
@@ -135,7 +145,7 @@ func FuzzOrders(f *testing.F) {
 		if err != nil && len(orders) > 0 {
 			t.Fatal("orders out of what cannot be read")
 		}
-		for _, id := range orders {
+		for id := range orders {
 			if err := intake.CheckID(id); err != nil {
 				t.Fatal(err)
 			}
