@@ -238,7 +238,8 @@ func (s *sageSweep) run(ctx context.Context) (err error) {
 }
 
 // look hands a hint to the lifecycles of the orders gathered whose fields were changed by people, and then records what
-// it saw. What we wrote ourselves is what was agreed.
+// it saw. What we wrote ourselves is what was agreed. When an order was changed is part of what was seen: somebody may set
+// once more what a pass has just set right.
 func (s *sageSweep) look(ctx context.Context) error {
 	now, books, location := time.Now().UTC(), s.sage.Store, s.in.Location
 	byID := make(map[string]sage.Order, len(s.orders))
@@ -248,7 +249,7 @@ func (s *sageSweep) look(ctx context.Context) error {
 		id := strings.TrimPrefix(order.ExtID, domain.OrderExtIDPrefix)
 		byID[id] = order
 		seen = append(seen, sighting(location, store.SageOrderSighting, id, now,
-			t.factText(order, factFulfillment), t.factText(order, factTrackings)))
+			t.factText(order, factFulfillment), t.factText(order, factTrackings), stamp(order.TouchedAt())))
 	}
 	s.orders = s.orders[:0]
 	changed, err := books.Unseen(ctx, seen)
@@ -275,11 +276,15 @@ func (s *sageSweep) look(ctx context.Context) error {
 	return books.RecordSightings(ctx, changed)
 }
 
-// concerns tells whether an order is this location's and says something that was not agreed. Several locations may share
-// a tenant.
+// concerns tells whether an order is this location's and says something that was not agreed, or is parked: what people set
+// back to what was agreed is what its lifecycle may wait for. Several locations may share a tenant.
 func (s *sageSweep) concerns(
 	ctx context.Context, id string, rows map[string]store.FulfillmentRecord, order sage.Order,
 ) (bool, error) {
+	_, parked, err := s.sage.Store.ParkedItem(ctx, s.in.Location, store.Fulfillment, id)
+	if err != nil || parked {
+		return parked, err
+	}
 	t := s.conn.tenant
 	if row, known := rows[id]; known {
 		return !t.says(order, fact{factFulfillment, row.Agreed.State}) ||

@@ -11,6 +11,7 @@ import (
 	"github.com/tallystick/tallystick/domain"
 	"github.com/tallystick/tallystick/internal/store"
 	ghlbox "github.com/tallystick/tallystick/sandbox/ghl"
+	sagebox "github.com/tallystick/tallystick/sandbox/sage"
 )
 
 // sweepShipments is one sweep for shipments, as its workflow makes it, and gives the hints that came of it.
@@ -116,6 +117,29 @@ func TestEachLocationSweepsItsOwn(t *testing.T) {
 	require.NoError(t, w.sage.PeopleUpdate("salesorders", theirs, map[string]any{"Z_FulfillmentStatus": "delivered"}))
 	require.Equal(t, []string{mine.ID + " changed"}, w.sweepShipments(time.Now()))
 	require.Empty(t, w.sweepShipments(time.Now()))
+}
+
+func TestTheSweepSeesWhatIsSetTwiceAndWhatIsSetRight(t *testing.T) {
+	clock := time.Now().UTC()
+	w := shipping(t, worldOptions{sage: sagebox.Options{Now: func() time.Time { return clock }}})
+	order := w.paidOrder()
+	w.fulfil(order.ID, ghlbox.NewFulfillment{Trackings: parcelOf("A1")})
+	w.mustFollow(order.ID)
+	for range 2 { // with no sweep between the pass and the second time
+		clock = clock.Add(time.Minute)
+		w.say(order.ID, map[string]any{"Z_FulfillmentStatus": "processing"})
+		require.Equal(t, []string{order.ID + " changed"}, w.sweepShipments(time.Now()))
+		w.mustFollow(order.ID)
+	}
+	clock = clock.Add(time.Minute)
+	w.say(order.ID, map[string]any{"Z_FulfillmentStatus": "on its way"})
+	require.Equal(t, []string{order.ID + " changed"}, w.sweepShipments(time.Now()))
+	require.NoError(t, w.store.Park(t.Context(), store.Parked{Location: w.ghl.Location(), Process: store.Fulfillment,
+		ObjectID: order.ID, Kind: "Invalid", Reason: "words", ParkedAt: time.Now()}))
+	require.Empty(t, w.sweepShipments(time.Now()), "it waits for people")
+	clock = clock.Add(time.Minute)
+	w.say(order.ID, map[string]any{"Z_FulfillmentStatus": "shipped"}) // as it was agreed
+	require.Equal(t, []string{order.ID + " changed"}, w.sweepShipments(time.Now()), "nothing else would take it off the parked ones")
 }
 
 func TestLifecyclesEndWithTheirWindow(t *testing.T) {
