@@ -217,7 +217,7 @@ func TestFindings(t *testing.T) {
 		return e
 	}
 	type list = []domain.Finding
-	money := func(minor int64, c domain.Currency) domain.Money { return domain.NewMoney(minor, c) }
+	money := domain.NewMoney
 	for name, c := range map[string]struct {
 		ghl      func(*domain.Entry)
 		sage     []domain.Entry

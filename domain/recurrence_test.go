@@ -17,7 +17,7 @@ var monthly = domain.Recurrence{Unit: domain.UnitMonth, Count: 1}
 
 func TestRecurrenceOf(t *testing.T) {
 	for word, want := range map[string]string{
-		"monthly": "monthly", "Month": "monthly", " yearly ": "yearly", "day": "daily", "DAILY": "daily", "weekly": "weekly",
+		"monthly": "monthly", "Month": "monthly", "yearly": "yearly", "day": "daily", "DAILY": "daily", "weekly": "weekly",
 		"hourly": "", "minutely": "", "secondly": "", "": "", "fortnightly": "",
 	} {
 		r, known := domain.RecurrenceOf(word, 1)
@@ -25,6 +25,8 @@ func TestRecurrenceOf(t *testing.T) {
 		require.Equal(t, want != "", known, word)
 		require.Equal(t, known, r.Known())
 	}
+	r, _ := domain.RecurrenceOf(" Yearly ", 1)
+	require.Equal(t, "yearly", r.String())
 	for _, count := range []int64{0, -1, math.MaxInt64, math.MinInt64} {
 		_, known := domain.RecurrenceOf("day", count)
 		require.False(t, known)
@@ -272,7 +274,7 @@ func TestRevenueIsExactUntilTheEnd(t *testing.T) {
 
 func TestStatesOfSubscriptions(t *testing.T) {
 	words := map[string]domain.SubscriptionState{
-		"trialing": "trialing", "active": "active", "ACTIVE": "active", " past_due": "past_due", "suspended": "paused", "SUSPENDED": "paused",
+		"trialing": "trialing", "active": "active", "ACTIVE": "active", "past_due": "past_due", "suspended": "paused", "SUSPENDED": "paused",
 		"paused": "paused", "incomplete": "incomplete", "approval_pending": "incomplete", "approved": "incomplete", "unpaid": "unpaid",
 		"canceled": "cancelled", "CANCELLED": "cancelled", "expired": "expired", "incomplete_expired": "expired",
 		"": "unknown", "scheduled": "unknown", "succeeded": "unknown",
@@ -280,6 +282,7 @@ func TestStatesOfSubscriptions(t *testing.T) {
 	for word, want := range words {
 		require.Equal(t, want, domain.SubscriptionStateOf(word), word)
 	}
+	require.Equal(t, domain.SubscriptionActive, domain.SubscriptionStateOf(" Active "))
 	for _, state := range domain.SubscriptionStates() {
 		if state == domain.SubscriptionUnknown {
 			continue

@@ -165,7 +165,7 @@ var months = map[string]time.Month{
 }
 
 // start is the first charge, and zero where none can be read. Only where there is no date, the moment in ExecuteAt is
-// taken, of which HighLevel documents no form.
+// taken, of which HighLevel documents no form (A39).
 func (s Schedule) start() time.Time {
 	if at := s.at(s.StartDate, s.StartTime, "00:00:00"); !at.IsZero() {
 		return at
