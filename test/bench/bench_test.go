@@ -41,7 +41,12 @@ func TestBenchmarkRuns(t *testing.T) {
 	require.Regexp(t, `c, workers: 1, answers 429 per 1,000 calls\s+0\.00\s`, out.String())
 	require.Regexp(t, `c, workers: 3, share of the narrower quota\s+[01]\.\d+\s`, out.String())
 	require.Regexp(t, string(besideLow)+`(\s+[\d.]+){5}\s+[1-9]\d*\s+[1-9]\d*\s`, out.String(), "some of both locations")
-	require.Regexp(t, `billable actions, new customer\s+[1-8]\s`, out.String())
+	require.Regexp(t, `billable actions, new customer, shipping's start included\s+[1-8]\s`, out.String())
+	require.Contains(t, out.String(), "shipping's start 1", "a payment is handed on")
+	require.Regexp(t, `regular activities, new customer\s+[1-3]\s`, out.String())
+	require.Regexp(t, `e, (calls to Sage|calls to HighLevel|billable actions) a day per order, 300 open to 100\s+0\.\d+\s`, out.String())
+	require.Regexp(t, `e: a look that finds nothing new\s+2\s+1\s+3\s`, out.String(), "one read of each kind, and no write")
+	require.Contains(t, out.String(), "ghl.fulfillments.create 1,", "what was sent from Sage is posted once")
 }
 
 func TestWrongUse(t *testing.T) {
@@ -119,4 +124,23 @@ func TestALoadKeepsSoManyOnTheirWay(t *testing.T) {
 	l.next = func() job { return job{fault: fmt.Errorf("no order")} }
 	_, err = l.run(t.Context())
 	require.ErrorContains(t, err, "no order")
+}
+
+func TestADayIsItsSweepsAndItsChanges(t *testing.T) {
+	bills := func(calls int, actions int64) bill {
+		return bill{calls: map[string]int{"ghl.orders.list": calls, "sage.salesorders.list": 1}, actions: map[string]int64{"start": actions}}
+	}
+	few := shippingDay{open: 100, idle: bills(2, 8), after: bills(2, 9), there: bills(3, 5), here: bills(4, 6)}
+	many := few
+	many.open, many.idle = 200, bills(6, 8)
+	sweeps := sweepsPerDay()
+	require.Equal(t, 24*time.Hour, time.Duration(sweeps*float64(sweepEvery())))
+	require.InDelta(t, 2*sweeps, few.quiet(bill.ghl), 1e-9)
+	require.InDelta(t, 2*sweeps+3+4, few.busy(bill.ghl), 1e-9)
+	require.InDelta(t, 9*sweeps+5+6, few.busy(bill.billed), 1e-9)
+	r := results{shipping: []shippingDay{few, many}}
+	require.InDelta(t, 1.5, r.growth(func(d shippingDay) float64 { return d.quiet(bill.ghl) }), 1e-9)
+	require.InDelta(t, .5, r.growth(func(d shippingDay) float64 { return d.quiet(bill.sage) }), 1e-9)
+	require.Equal(t, map[string]int{"ghl.orders.list": 1}, bills(3, 0).without(bills(2, 0).calls).calls)
+	require.Equal(t, "a 1.5, b 2", inWords(map[string]int{"b": 4, "a": 3, "none": 0}, 2))
 }

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/tallystick/tallystick/activities"
 	"github.com/tallystick/tallystick/internal/cluster"
 	"github.com/tallystick/tallystick/internal/config"
 	"github.com/tallystick/tallystick/internal/secret"
@@ -40,6 +42,7 @@ const (
 	ceilingType  = "Ceiling"
 	ceilingStep  = "CeilingStep"
 	ceilingLast  = "CeilingLastStep"
+	ceilingWait  = "CeilingWaiting"
 	queuePrefix  = "bench-"
 	ceilingQueue = queuePrefix + workflows.MainQueue
 )
@@ -71,7 +74,7 @@ func ceilingWorker(ctx context.Context) error {
 		return err
 	}
 	defer c.Close()
-	for _, w := range ceilingWorkers(c, cfg, s) {
+	for _, w := range ceilingWorkers(c, cfg, performance{script: s, temporal: c}) {
 		if err := w.Start(); err != nil {
 			return fmt.Errorf("start to take work: %w", err)
 		}
@@ -82,7 +85,13 @@ func ceilingWorker(ctx context.Context) error {
 	return err
 }
 
-func ceilingWorkers(c client.Client, cfg config.Config, s script) []worker.Worker {
+// performance is a script being performed.
+type performance struct {
+	script
+	temporal client.Client
+}
+
+func ceilingWorkers(c client.Client, cfg config.Config, s performance) []worker.Worker {
 	o := worker.Options{
 		MaxConcurrentActivityExecutionSize:     20,
 		MaxConcurrentWorkflowTaskExecutionSize: cfg.Process.ConcurrentWorkflows,
@@ -92,6 +101,7 @@ func ceilingWorkers(c client.Client, cfg config.Config, s script) []worker.Worke
 	worker.SetStickyWorkflowCacheSize(cfg.Process.WorkflowCache)
 	processes := worker.New(c, ceilingQueue, o)
 	processes.RegisterWorkflowWithOptions(s.workflow, workflow.RegisterOptions{Name: ceilingType})
+	processes.RegisterWorkflowWithOptions(waiting, workflow.RegisterOptions{Name: ceilingWait})
 	workers := []worker.Worker{processes}
 	o.DisableWorkflowWorker = true
 	seen := map[string]bool{}
@@ -109,7 +119,7 @@ func ceilingWorkers(c client.Client, cfg config.Config, s script) []worker.Worke
 }
 
 // workflow takes the steps of the script, with the options that the product's steps have.
-func (s script) workflow(ctx workflow.Context, _ workflows.PaymentToOrderInput) (json.RawMessage, error) {
+func (s performance) workflow(ctx workflow.Context, _ workflows.PaymentToOrderInput) (json.RawMessage, error) {
 	hints := workflow.GetSignalChannel(ctx, workflows.LookSignal)
 	if err := workflow.SetQueryHandler(ctx, workflows.StatusQuery, func() (string, error) { return "", nil }); err != nil {
 		return nil, err
@@ -137,14 +147,58 @@ func (s script) workflow(ctx workflow.Context, _ workflows.PaymentToOrderInput) 
 	return s.Result, nil
 }
 
-func (s script) nothing(_ context.Context, i int, _ json.RawMessage) (json.RawMessage, error) {
+func (s performance) nothing(_ context.Context, i int, _ json.RawMessage) (json.RawMessage, error) {
 	return s.Steps[i].Result, nil
 }
 
-// last also tells the load that its payment is through, as the write of the final status does in the product.
-func (s script) last(ctx context.Context, i int, in json.RawMessage) (json.RawMessage, error) {
-	_, _ = fmt.Println(activity.GetInfo(ctx).WorkflowExecution.ID)
+// last also tells the load that its payment is through, as the write of the final status does in the product, and then
+// starts the workflow that waits.
+func (s performance) last(ctx context.Context, i int, in json.RawMessage) (json.RawMessage, error) {
+	id := activity.GetInfo(ctx).WorkflowExecution.ID
+	_, _ = fmt.Println(id)
+	if s.Waits {
+		_, location, object := parts(id)
+		options := beginning(ceilingWait, location, object, "Shipping of HighLevel order "+object)
+		hint := workflows.Hint{Source: workflows.FromSweep, Event: activities.FulfillmentOpened, At: time.Now().UTC()}
+		if _, err := s.temporal.SignalWithStartWorkflow(ctx, options.ID, workflows.LookSignal, hint, options, ceilingWait,
+			workflows.FulfillmentInput{Location: location, OrderID: object}); err != nil {
+			return nil, err
+		}
+	}
 	return s.nothing(ctx, i, in)
+}
+
+// waiting takes in signals and does nothing about them.
+func waiting(ctx workflow.Context, _ workflows.FulfillmentInput) error {
+	hints := workflow.GetSignalChannel(ctx, workflows.LookSignal)
+	if err := workflow.SetQueryHandler(ctx, workflows.StatusQuery, func() (string, error) { return "", nil }); err != nil {
+		return err
+	}
+	for {
+		for hints.ReceiveAsync(nil) {
+			continue
+		}
+		if err := workflow.Await(ctx, func() bool { return hints.Len() > 0 }); err != nil {
+			return err
+		}
+	}
+}
+
+// beginning is how the product starts a workflow: with search attributes and a summary.
+func beginning(process, location, object, summary string) client.StartWorkflowOptions {
+	return client.StartWorkflowOptions{
+		ID: process + "/" + location + "/" + object, TaskQueue: ceilingQueue,
+		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.LocationAttribute.ValueSet(location),
+			workflows.ObjectAttribute.ValueSet(object), workflows.StateAttribute.ValueSet(workflows.StateWorking)),
+		StaticSummary: summary,
+	}
+}
+
+// parts are those of an id that beginning made.
+func parts(id string) (process, location, object string) {
+	process, rest, _ := strings.Cut(id, "/")
+	location, object, _ = strings.Cut(rest, "/")
+	return process, location, object
 }
 
 // ceiling is the worker that does nothing, seen from the process that measures.
@@ -153,6 +207,7 @@ type ceiling struct {
 	stdin    io.Closer
 	temporal client.Client
 	location string
+	waits    bool // each workflow starts one that waits
 	done     arrivals
 	serial   atomic.Int64
 	ended    chan struct{}
@@ -179,7 +234,7 @@ func (b *benchmark) startCeiling(ctx context.Context) error {
 	if err := atRest(ctx, ours.Temporal); err != nil {
 		return err
 	}
-	s, err := scriptOf(ctx, ours.Temporal, secret.DataConverter(ring), example.id)
+	s, err := scriptOf(ctx, ours.Temporal, secret.DataConverter(ring), example)
 	if err != nil {
 		return err
 	}
@@ -191,7 +246,7 @@ func (b *benchmark) startCeiling(ctx context.Context) error {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		return err
 	}
-	b.idle = &ceiling{temporal: ours.Temporal, location: ours.Location(), ended: make(chan struct{})}
+	b.idle = &ceiling{temporal: ours.Temporal, location: ours.Location(), waits: s.Waits, ended: make(chan struct{})}
 	b.idle.done.open()
 	return b.idle.start([]string{
 		roleVariable + "=" + ceilingRole, scriptVariable + "=" + path, "TEMPORAL_ADDRESS=" + ours.TemporalAddress,
@@ -248,16 +303,15 @@ func (c *ceiling) processes(server int) map[part][]int {
 // next is a start with a signal, as the product's front door makes it, of a workflow that does nothing.
 func (c *ceiling) next() job {
 	object := fmt.Sprintf("%024x", c.serial.Add(1))
-	options := client.StartWorkflowOptions{
-		ID: ceilingRole + "/" + c.location + "/" + object, TaskQueue: ceilingQueue,
-		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.LocationAttribute.ValueSet(c.location),
-			workflows.ObjectAttribute.ValueSet(object), workflows.StateAttribute.ValueSet(workflows.StateWorking)),
-		StaticSummary: "HighLevel order " + object + " into the books",
-	}
+	options := beginning(ceilingRole, c.location, object, "HighLevel order "+object+" into the books")
 	hint := workflows.Hint{
 		Source: workflows.FromWebhook, Event: event, EventID: "00000000-0000-4000-8000-" + strconv.Itoa(1e11), At: time.Now().UTC(),
 	}
-	return job{id: options.ID, done: c.done.expect(options.ID), send: func(ctx context.Context) error {
+	life := ""
+	if c.waits {
+		life = beginning(ceilingWait, c.location, object, "").ID
+	}
+	return job{id: options.ID, life: life, done: c.done.expect(options.ID), send: func(ctx context.Context) error {
 		_, err := c.temporal.SignalWithStartWorkflow(ctx, options.ID, workflows.LookSignal, hint, options,
 			ceilingType, workflows.PaymentToOrderInput{Location: c.location, OrderID: object})
 		return err

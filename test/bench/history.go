@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 )
@@ -18,7 +20,10 @@ type cost struct {
 	byKind map[string]int64
 }
 
-// costOf reads a closed workflow's history.
+// steps are the regular activities of a payment.
+func (c cost) steps() int64 { return c.byKind["activity"] }
+
+// costOf reads a workflow's history as far as it has come.
 func costOf(ctx context.Context, temporal client.Client, id string) (cost, error) {
 	described, err := temporal.DescribeWorkflowExecution(ctx, id, "")
 	if err != nil {
@@ -36,6 +41,23 @@ func costOf(ctx context.Context, temporal client.Client, id string) (cost, error
 		c.actions += n
 	}
 	return c, nil
+}
+
+// costOfPassage is the cost of a payment, and of the workflow that it starts to follow the goods, as far as that has come.
+func costOfPassage(ctx context.Context, temporal client.Client, p passage) (cost, error) {
+	sum, err := costOf(ctx, temporal, p.id)
+	if err != nil || p.life == "" {
+		return sum, err
+	}
+	life, err := costOf(ctx, temporal, p.life)
+	if err != nil {
+		return sum, fmt.Errorf("the payment was not handed on: %w", err)
+	}
+	sum.events, sum.bytes, sum.actions = sum.events+life.events, sum.bytes+life.bytes, sum.actions+life.actions
+	for kind, n := range life.byKind {
+		sum.byKind["shipping's "+kind] += n
+	}
+	return sum, nil
 }
 
 func historyOf(ctx context.Context, temporal client.Client, id string) ([]*historypb.HistoryEvent, error) {
@@ -88,10 +110,12 @@ func actions(events []*historypb.HistoryEvent) map[string]int64 {
 }
 
 // script is what a workflow of ours had done, for the ceiling to do likewise: as many steps, on as many queues, with
-// payloads of the same size.
+// payloads of the same size, and a workflow started that waits.
 type script struct {
 	Steps  []step          `json:"steps"`
 	Result json.RawMessage `json:"result"`
+	// Waits says that the last step started a workflow that waits for signals.
+	Waits bool `json:"waits"`
 }
 
 type step struct {
@@ -101,13 +125,17 @@ type step struct {
 	Result  json.RawMessage `json:"result"`
 }
 
-// scriptOf reads the steps of a closed workflow from its history.
-func scriptOf(ctx context.Context, temporal client.Client, payloads converter.DataConverter, id string) (script, error) {
+// scriptOf reads the steps of a payment from its workflow's history, which is closed.
+func scriptOf(ctx context.Context, temporal client.Client, payloads converter.DataConverter, p passage) (script, error) {
+	id := p.id
 	events, err := historyOf(ctx, temporal, id)
 	if err != nil {
 		return script{}, err
 	}
 	var s script
+	if s.Waits, err = exists(ctx, temporal, p.life); err != nil {
+		return s, err
+	}
 	byEvent := map[int64]int{}
 	for _, e := range events {
 		switch e.GetEventType() {
@@ -134,4 +162,16 @@ func scriptOf(ctx context.Context, temporal client.Client, payloads converter.Da
 		return s, fmt.Errorf("the workflow %s took no steps or did not end well", id)
 	}
 	return s, nil
+}
+
+func exists(ctx context.Context, temporal client.Client, id string) (bool, error) {
+	_, err := temporal.DescribeWorkflowExecution(ctx, id, "")
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for %s: %w", id, err)
+	}
+	return true, nil
 }

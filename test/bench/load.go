@@ -15,6 +15,7 @@ const patience = 2 * time.Minute
 // job is one payment, ready to be sent.
 type job struct {
 	id    string // of its workflow
+	life  string // of the workflow to which it hands the order on, which then waits
 	send  func(context.Context) error
 	done  <-chan time.Time // gets the moment at which it is in the books
 	fault error            // why there is none
@@ -22,7 +23,7 @@ type job struct {
 
 // passage is how a payment went.
 type passage struct {
-	id                 string
+	id, life           string
 	sent, acked, ended time.Time
 }
 
@@ -31,7 +32,7 @@ func (j job) follow(ctx context.Context) (passage, error) {
 	if j.fault != nil {
 		return passage{}, j.fault
 	}
-	p := passage{id: j.id, sent: time.Now()}
+	p := passage{id: j.id, life: j.life, sent: time.Now()}
 	if err := j.send(ctx); err != nil {
 		return p, err
 	}

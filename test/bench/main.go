@@ -4,7 +4,8 @@
 // machine, with `make bench`.
 //
 // It also measures how much of the vendors' published limits one worker and several workers use, and how long a location's
-// payments take beside a location that is broken and flooded. Each of the three can be measured alone, see -only.
+// payments take beside a location that is broken and flooded, and what it costs to follow the shipping of open orders. Each
+// of the four can be measured alone, see -only.
 //
 // Rounds of the ceiling and of ours take turns, and medians over the rounds are shown, since a machine is never at rest.
 // It needs nothing but Go; what it writes lies in a temporary folder and goes with it.
@@ -35,6 +36,7 @@ type options struct {
 	inFlight int
 	buyers   int    // known customers under limits, where each one's first purchase takes its time
 	flooded  int    // payments that a location in trouble gets at once
+	open     []int  // orders whose shipping is followed, from few to many
 	profile  string // folder for CPU profiles, empty for none
 	temporal string // a server's binary, empty to build or find ours
 	settings settings
@@ -45,6 +47,8 @@ const (
 	onlyRounds  = "rounds"
 	onlyLimits  = "limits"
 	onlyTrouble = "trouble"
+	// onlyShipping are orders that wait for their goods to be sent.
+	onlyShipping = "shipping"
 )
 
 func (o options) wants(name string) bool { return slices.Contains(o.only, name) }
@@ -71,7 +75,7 @@ func parse(args []string, errOut io.Writer) (options, error) {
 	var only string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(errOut)
-	all := strings.Join([]string{onlyRounds, onlyLimits, onlyTrouble}, ",")
+	all := strings.Join([]string{onlyRounds, onlyLimits, onlyTrouble, onlyShipping}, ",")
 	flags.StringVar(&only, "only", all, "what to measure")
 	flags.IntVar(&o.rounds, "rounds", 3, "rounds of the ceiling and of ours, in turn")
 	flags.IntVar(&seconds, "seconds", 15, "seconds of a round at saturation, and half of one beside a location in trouble")
@@ -85,10 +89,10 @@ func parse(args []string, errOut io.Writer) (options, error) {
 		return o, err
 	}
 	o.window, o.limited, o.buyers = time.Duration(seconds)*time.Second, time.Duration(limited)*time.Second, limitedInFlight
-	o.flooded = floodFirst
+	o.flooded, o.open = floodFirst, []int{1000, 10000}
 	if quick {
 		o.rounds, o.window, o.limited, o.inFlight, o.buyers = 1, time.Second, 2*time.Second, 4, 1
-		o.flooded = 10
+		o.flooded, o.open = 10, []int{100, 300}
 	}
 	o.only = strings.Split(only, ",")
 	unknown := slices.ContainsFunc(o.only, func(name string) bool { return !slices.Contains(strings.Split(all, ","), name) })
@@ -140,7 +144,8 @@ func bench(ctx context.Context, o options, out, progress io.Writer) (err error) 
 	}
 	b := &benchmark{options: o, dir: dir, progress: progress}
 	defer b.stop(context.WithoutCancel(ctx), &err)
-	for _, step := range []func(context.Context) error{b.build, b.startOurs, b.startCeiling, b.rounds, b.underLimits, b.besideTrouble} {
+	for _, step := range []func(context.Context) error{b.build, b.startOurs, b.startCeiling, b.rounds, b.underLimits, b.besideTrouble,
+		b.shipping} {
 		if err := step(ctx); err != nil {
 			return err
 		}

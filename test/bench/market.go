@@ -57,7 +57,7 @@ func openMarket(ctx context.Context, o marketOptions) (*market, error) {
 	if o.stack.Env == nil {
 		o.stack.Env = map[string]string{}
 	}
-	o.stack.Env["SYNC_INTERVAL"], o.stack.Env["LOG_LEVEL"] = "24h", "warn"
+	o.stack.Env["SYNC_INTERVAL"], o.stack.Env["FULFILLMENT_SYNC_INTERVAL"], o.stack.Env["LOG_LEVEL"] = "24h", "24h", "warn"
 	var err error
 	if m.stack, err = stack.Start(ctx, o.stack); err != nil {
 		return nil, err
@@ -143,6 +143,7 @@ func (m *market) sale(customer string, lines int) job {
 	}
 	return job{
 		id:   workflows.PaymentToOrderID(m.location.ID(), placed.ID),
+		life: workflows.FulfillmentID(m.location.ID(), placed.ID),
 		done: m.done.expect(domain.OrderExtID(placed.ID)),
 		send: func(ctx context.Context) error { return m.post(ctx, body) },
 	}

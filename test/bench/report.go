@@ -21,6 +21,9 @@ type results struct {
 	limited []limitedRun
 	beside  map[kind]round // a healthy location
 	flooded int            // payments of the location beside it that came to nothing meanwhile
+
+	shipping []shippingDay // from few open orders to many
+	journeys []journey
 }
 
 // What is aimed at, printed beside what was reached.
@@ -29,11 +32,14 @@ const (
 	aimPerSecond = 25
 	aimCPU       = 60 * time.Millisecond
 	aimActions   = 8
+	aimSteps     = 3
 	aimAck       = 20 * time.Millisecond
 	aimQuota     = 0.95
 	// Several workers share the quota, in whole calls.
 	aimSharedQuota = 0.9
 	aimRefused     = 1.0 // of a thousand calls
+	// What an open order costs does not grow with their number.
+	aimFlat = 1.0
 )
 
 func (r *results) print(out io.Writer, o options) error {
@@ -49,7 +55,7 @@ func (r *results) print(out io.Writer, o options) error {
 		r.throughput(w, ceilingFull, knownFull, newFull)
 		section("Latency from the webhook to the Sage order complete, and to the webhook's answer (ms)")
 		r.latency(w)
-		section("What a payment's history holds")
+		section("What the history of a payment holds, and that of its shipping as far as it has begun")
 		r.price(w)
 		section("Memory after the rounds (MB)")
 		r.sizes(w)
@@ -61,6 +67,9 @@ func (r *results) print(out io.Writer, o options) error {
 	if len(r.beside) > 0 {
 		section("A healthy location beside another one, one payment at a time (ms)")
 		r.besideTrouble(w)
+	}
+	if len(r.shipping) > 0 {
+		r.shippingTables(w, section)
 	}
 	section("Aims")
 	r.aims(w)
@@ -130,7 +139,7 @@ func (r *results) passages(k kind) []passage {
 }
 
 func (r *results) price(w io.Writer) {
-	row(w, "", "events", "bytes", "billable actions", "most", "")
+	row(w, "", "events", "bytes", "billable actions", "most", "of which")
 	for _, k := range []kind{ceilingLow, knownLow, knownFull, newFull} {
 		costs := r.costs[k]
 		row(w, string(k), median(costs, func(c cost) int64 { return c.events }), median(costs, func(c cost) int64 { return c.bytes }),
@@ -145,19 +154,36 @@ func mostActions(costs []cost) (most int64) {
 	return most
 }
 
+func mostSteps(costs []cost) (most int64) {
+	for _, c := range costs {
+		most = max(most, c.steps())
+	}
+	return most
+}
+
 // byKind tells what the actions of the dearest payment are.
 func byKind(costs []cost) string {
 	if len(costs) == 0 {
 		return ""
 	}
 	dearest := slices.MaxFunc(costs, func(a, b cost) int { return cmp.Compare(a.actions, b.actions) })
+	return inWords(dearest.byKind, 1)
+}
+
+// inWords lists counts by name, each divided among so many.
+func inWords[V int | int64](counts map[string]V, among int) string {
 	var words []string
-	for _, name := range slices.Sorted(maps.Keys(dearest.byKind)) {
-		if n := dearest.byKind[name]; n > 0 {
-			words = append(words, fmt.Sprintf("%s %d", name, n))
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		if n := counts[name]; n > 0 {
+			words = append(words, fmt.Sprintf("%s %s", name, figure(float64(n)/float64(among))))
 		}
 	}
 	return strings.Join(words, ", ")
+}
+
+// figure is a number with as many places as it needs, and no more than two.
+func figure(n float64) string {
+	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", n), "0"), ".")
 }
 
 func (r *results) sizes(w io.Writer) {
@@ -205,6 +231,9 @@ func (r *results) aims(w io.Writer) {
 	}
 	r.aimsOfLimits(w, 1, aimQuota)
 	r.aimsOfLimits(w, severalWorkers, aimSharedQuota)
+	if len(r.shipping) > 0 {
+		r.aimsOfShipping(w)
+	}
 }
 
 func (r *results) aimsOfRounds(w io.Writer) {
@@ -216,7 +245,8 @@ func (r *results) aimsOfRounds(w io.Writer) {
 	row(w, "b, CPU ms per payment, server included", r.cpu(knownFull, partWorker, partStarter, partServer), "at most "+milliseconds(aimCPU))
 	row(w, "b, answer to a webhook, p50 ms, one at a time", ms(latencies(r.passages(knownLow), toAck), .5), "below "+milliseconds(aimAck))
 	row(w, "b, answer to a webhook, p50 ms, at saturation", ms(latencies(r.passages(knownFull), toAck), .5), "below "+milliseconds(aimAck))
-	row(w, "billable actions, new customer", mostActions(r.costs[newFull]), fmt.Sprintf("at most %d", aimActions))
+	row(w, "billable actions, new customer, shipping's start included", mostActions(r.costs[newFull]), fmt.Sprintf("at most %d", aimActions))
+	row(w, "regular activities, new customer", mostSteps(r.costs[newFull]), fmt.Sprintf("at most %d", aimSteps))
 }
 
 // aimsOfLimits takes the runs of so many workers together: the least share of any, and the refused calls of all.

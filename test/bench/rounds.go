@@ -13,6 +13,7 @@ import (
 
 	"github.com/tallystick/tallystick/sandbox/ghl"
 	"github.com/tallystick/tallystick/sandbox/stack"
+	"github.com/tallystick/tallystick/workflows"
 )
 
 // round is one measurement.
@@ -114,7 +115,7 @@ func (b *benchmark) weigh(ctx context.Context) error {
 			if len(b.results.costs[kind]) == sampled {
 				break
 			}
-			c, err := costOf(ctx, b.ours.stack.Temporal, p.id)
+			c, err := costOfPassage(ctx, b.ours.stack.Temporal, p)
 			if err != nil {
 				return err
 			}
@@ -132,12 +133,14 @@ func (b *benchmark) weigh(ctx context.Context) error {
 	return nil
 }
 
-// atRest waits until no workflow runs, so that a round does not pay for the one before.
+// atRest waits until no workflow runs but for those that only wait for news of a parcel, so that a round does not pay for
+// the one before.
 func atRest(ctx context.Context, temporal client.Client) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("workflows do not come to an end"))
 	defer cancel()
+	query := fmt.Sprintf("ExecutionStatus = 'Running' AND WorkflowType NOT IN ('%s', '%s')", workflows.FulfillmentType, ceilingWait)
 	for {
-		running, err := temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: "ExecutionStatus = 'Running'"})
+		running, err := temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: query})
 		if err != nil {
 			return fmt.Errorf("count what runs: %w", err)
 		}
