@@ -141,12 +141,13 @@ func (c Config) validateTimes(check checker) {
 		"SYNC_INTERVAL": c.Sync.Interval, "DEEP_SYNC_INTERVAL": c.Sync.DeepInterval, "REFUND_WINDOW": c.Sync.RefundWindow,
 		"SHUTDOWN_TIMEOUT": c.Process.ShutdownTimeout, "FULFILLMENT_SYNC_INTERVAL": c.Sync.Fulfillments,
 		"FULFILLMENT_VERIFY_INTERVAL": c.Sync.FulfillmentVerify, "FULFILLMENT_WINDOW": c.Sync.FulfillmentWindow,
+		"RECONCILE_INTERVAL": c.Sync.ReconcileInterval, "RECONCILE_DEEP_INTERVAL": c.Sync.ReconcileDeepInterval,
 	} {
 		check(d >= time.Second, name, "must be at least 1s")
 	}
 	for name, d := range map[string]time.Duration{
 		"SYNC_OVERLAP": c.Sync.Overlap, "SAGE_SETTLE_DELAY": c.Sage.SettleDelay, "MATCH_OPEN_ORDERS_WITHIN": c.Orders.MatchOpenWithin,
-		"DIFFERENCE_AGE": c.Books.DifferenceAge,
+		"DIFFERENCE_AGE": c.Books.DifferenceAge, "RECONCILE_OVERLAP": c.Sync.ReconcileOverlap,
 	} {
 		check(d >= 0, name, "must not be negative")
 	}
