@@ -294,10 +294,8 @@ func (f *fulfilling) save(ctx context.Context) (err error) {
 	if f.row, err = books.SaveFulfillment(ctx, f.row, f.steps, f.applied()); err != nil {
 		return err
 	}
-	if f.next.Closed() && !before.Closed { // what was never posted is not wanted any more
-		if err := books.EndShipmentPost(ctx, in.Location, in.OrderID); err != nil {
-			return err
-		}
+	if err := f.endPost(ctx); err != nil {
+		return err
 	}
 	// After the lifecycle has it: a sweep that is asked for too much does no harm, one that is asked for too little does.
 	err = books.RecordSightings(ctx, []store.Sighting{
@@ -306,6 +304,21 @@ func (f *fulfilling) save(ctx context.Context) (err error) {
 		return err
 	}
 	return f.remind(ctx)
+}
+
+// endPost takes back what was to be posted and is not wanted any more: the lifecycle has ended, it was never sent, or it is
+// listed by now. What may still be on its way is kept until it is.
+func (f *fulfilling) endPost(ctx context.Context) error {
+	books, in := f.sage.Store, f.in
+	post, open, err := books.ShipmentPost(ctx, in.Location, in.OrderID)
+	if err != nil || !open {
+		return err
+	}
+	_, stands := standing(post, in.Reading.Shipments)
+	if f.next.Closed() || post.AttemptedAt.IsZero() || stands {
+		return books.EndShipmentPost(ctx, in.Location, in.OrderID)
+	}
+	return nil
 }
 
 // applied are the news that this lifecycle has taken in.

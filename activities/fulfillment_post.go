@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -34,8 +33,9 @@ type PostShipmentResult struct {
 // HighLevel has no key by which it would know a repetition, takes none back, and may write to the customer about each
 // (A34). So only one attempt at a time may post for an order; what is about to be posted is in the store before it is
 // sent; and before anything is sent, all fulfilments are listed and compared. One that was sent without an answer is
-// looked for until the settle delay is over (A108), and sent again only if it is not there then. What is open from
-// earlier goes before what is asked for now.
+// looked for until the settle delay is over (A108), and sent again only if it is not there then; one that HighLevel said
+// it has made is never sent again, but has to be listed before the step ends. What is open from earlier goes before what
+// is asked for now.
 func (g *GHL) PostShipment(ctx context.Context, in PostShipmentInput) (PostShipmentResult, error) {
 	ctx, stop := alive(ctx)
 	defer stop()
@@ -113,9 +113,15 @@ func (p *posting) settle(ctx context.Context) (PostShipmentResult, error) {
 	if shipment, stands := p.standing(); stands {
 		return PostShipmentResult{Shipment: shipment, Posted: !open.AttemptedAt.IsZero()}, p.end(ctx)
 	}
-	if until := open.AttemptedAt.Add(p.settleDelay()); !open.AttemptedAt.IsZero() && p.began.Before(until) {
+	until := open.AttemptedAt.Add(p.settleDelay())
+	switch {
+	case open.AttemptedAt.IsZero():
+	case p.began.Before(until):
 		return none, &Fault{Kind: OutcomeUnknown, Wait: until.Sub(p.began),
-			Words: "a shipment was sent to HighLevel without an answer; it is looked for until it must have arrived"}
+			Words: "a shipment was sent to HighLevel and is not listed there; it is looked for until it must have arrived"}
+	case open.Made != "":
+		return none, faultf(Mismatch, "HighLevel made the fulfilment %s and does not list it; look for it among those of the order",
+			open.Made)
 	}
 	if !p.fits() {
 		return none, p.end(ctx) // somebody shipped the goods; the next pass sees what is left
@@ -136,15 +142,20 @@ func (p *posting) settleDelay() time.Duration {
 	return p.settings.Settle
 }
 
-// standing looks for the shipment among those at HighLevel. A parcel is known by its number, whoever entered it; one
-// without a number only by what is in it, and then it must not have stood there before.
-func (p *posting) standing() (domain.Shipment, bool) {
-	numbers := keysOf(p.post.Plan.Trackings)
-	for _, s := range p.shipments {
-		if len(numbers) > 0 && !overlap(numbers, keysOf(s.Trackings)) {
+// standing looks for the shipment among those at HighLevel.
+func (p *posting) standing() (domain.Shipment, bool) { return standing(p.post, p.shipments) }
+
+// standing looks for what a post is about among the shipments at HighLevel. A parcel is known by its number, whoever
+// entered it; one without a number only by what is in it, and then it must not have stood there before.
+func standing(post store.ShipmentPost, shipments []domain.Shipment) (domain.Shipment, bool) {
+	numbers := keysOf(post.Plan.Trackings)
+	for _, s := range shipments {
+		made := post.Made != "" && s.ID == post.Made
+		if !made && len(numbers) > 0 && !overlap(numbers, keysOf(s.Trackings)) {
 			continue
 		}
-		if len(numbers) == 0 && (slices.Contains(p.post.Before, s.ID) || !maps.Equal(count(s.Items), count(p.post.Plan.Items))) {
+		if !made && len(numbers) == 0 &&
+			(slices.Contains(post.Before, s.ID) || !maps.Equal(count(s.Items), count(post.Plan.Items))) {
 			continue
 		}
 		return s, true
@@ -198,11 +209,27 @@ func (p *posting) send(ctx context.Context) (PostShipmentResult, error) {
 	if err != nil {
 		return none, p.unsent(ctx, err)
 	}
-	shipment, err := shipmentOf(made)
-	if err != nil {
-		return none, fmt.Errorf("fulfilment %s of order %s: %w", made.ID, p.in.OrderID, err)
+	p.post.AttemptedAt, p.post.Made = time.Now().UTC(), made.ID
+	if err := p.ghl.Store.MarkShipmentPost(ctx, p.post); err != nil {
+		return none, err
 	}
-	return PostShipmentResult{Shipment: shipment, Posted: true}, p.end(ctx)
+	return p.confirm(ctx)
+}
+
+// soonListed is after how long a shipment is looked for first that was made and is not listed yet.
+const soonListed = 2 * time.Second
+
+// confirm sees that the shipment is listed. The next pass goes by the list: were it late, the same goods would be planned,
+// sent and told to the customer once more.
+func (p *posting) confirm(ctx context.Context) (none PostShipmentResult, err error) {
+	if p.shipments, err = shipmentsOf(ctx, p.client, p.in.OrderID); err != nil {
+		return none, err
+	}
+	if shipment, listed := p.standing(); listed {
+		return PostShipmentResult{Shipment: shipment, Posted: true}, p.end(ctx)
+	}
+	return none, &Fault{Kind: OutcomeUnknown, Wait: min(soonListed, p.settleDelay()),
+		Words: "HighLevel made the shipment and does not list it yet"}
 }
 
 // unsent is what is left of a posting that failed: nothing if it surely did not land, for then the next pass plans anew.

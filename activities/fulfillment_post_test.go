@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"bytes"
 	"fmt"
 	"sync"
 	"testing"
@@ -162,6 +163,35 @@ func TestNothingIsPostedThatStandsOrDoesNotRemain(t *testing.T) {
 			w.noPostIsOpen(order.ID)
 		})
 	}
+}
+
+// unlisted keeps HighLevel's lists of fulfilments empty.
+func unlisted(body []byte) []byte {
+	if bytes.HasPrefix(body, []byte(`{"data":[`)) && bytes.HasSuffix(bytes.TrimSpace(body), []byte(`"status":true}`)) {
+		return []byte(`{"status":true,"data":[]}`)
+	}
+	return body
+}
+
+// TestAListThatIsLateMakesNoSecondShipment answers the POST at once and lists what it made later, or never.
+func TestAListThatIsLateMakesNoSecondShipment(t *testing.T) {
+	w := shipping(t, worldOptions{})
+	w.following.Settle = 50 * time.Millisecond
+	order := w.paidOrder()
+	w.wire.rewrite = unlisted
+	w.say(order.ID, map[string]any{"Z_FulfillmentStatus": "shipped", "Z_TrackingNumbers": "1Z9"})
+	_, err := w.follow(order.ID)
+	require.Equal(t, activities.OutcomeUnknown, kindOf(err), "it waits until it is listed")
+	require.Eventually(t, func() bool {
+		_, err := w.follow(order.ID)
+		return kindOf(err) == activities.Mismatch
+	}, 10*time.Second, 10*time.Millisecond, "what HighLevel said it made is not sent again, whatever its list says")
+	require.Equal(t, 1, w.ghl.CallCount(createShipment))
+	w.wire.rewrite = nil
+	require.Equal(t, domain.FulfillmentShipped, w.mustFollow(order.ID).State)
+	require.Equal(t, 1, w.ghl.CustomerMails())
+	w.noPostIsOpen(order.ID)
+	w.restsNow(order.ID)
 }
 
 func TestWhatWasSentBeforeGoesFirst(t *testing.T) {

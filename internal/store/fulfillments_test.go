@@ -397,7 +397,7 @@ func testShipmentPost(t *testing.T, s *store.Store) {
 	require.NoError(t, err)
 	require.Equal(t, post, begun, "the open one comes first")
 
-	post.AttemptedAt, post.Before = kept(monday), []string{"f1", "f2"}
+	post.AttemptedAt, post.Before, post.Made = kept(monday), []string{"f1", "f2"}, "f3"
 	require.NoError(t, s.MarkShipmentPost(ctx, post))
 	got, found := current()
 	require.True(t, found)

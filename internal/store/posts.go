@@ -18,6 +18,14 @@ type ShipmentPost struct {
 	Before []string
 	// AttemptedAt is when it was last sent; zero when it never was.
 	AttemptedAt time.Time
+	// Made is HighLevel's id of the fulfilment, once it has answered that it made one; empty until then.
+	Made string
+}
+
+// plannedPost is the document of the column plan.
+type plannedPost struct {
+	domain.ShipmentPlan
+	Made string `json:"made,omitempty"`
 }
 
 const postColumns = `location, order_id, plan, known, attempted_at`
@@ -85,7 +93,7 @@ func (p ShipmentPost) texts() (plan, known string, err error) {
 	if err = named(p.Location, p.OrderID); err != nil {
 		return "", "", err
 	}
-	if plan, err = toJSON(p.Plan); err != nil {
+	if plan, err = toJSON(plannedPost{p.Plan, p.Made}); err != nil {
 		return "", "", err
 	}
 	known, err = toJSON(p.Before)
@@ -101,9 +109,11 @@ func scanPost(row scanner) (ShipmentPost, error) {
 	if err := row.Scan(&p.Location, &p.OrderID, &plan, &known, &attempted); err != nil {
 		return p, err
 	}
-	if err := json.Unmarshal([]byte(plan), &p.Plan); err != nil {
+	var planned plannedPost
+	if err := json.Unmarshal([]byte(plan), &planned); err != nil {
 		return p, fmt.Errorf("the shipment of order %s: %w", p.OrderID, err)
 	}
+	p.Plan, p.Made = planned.ShipmentPlan, planned.Made
 	if err := json.Unmarshal([]byte(known), &p.Before); err != nil {
 		return p, fmt.Errorf("the fulfilments before the shipment of order %s: %w", p.OrderID, err)
 	}
