@@ -240,11 +240,21 @@ func (f *fulfilling) write(ctx context.Context) (bool, error) {
 	if err != nil {
 		return true, err
 	}
+	if err := f.sawOwnWrite(ctx, now); err != nil {
+		return true, err
+	}
 	if fields, differs := f.changes(now); !found || differs {
 		return true, faultf(Mismatch, "the Sage order %d was read back and lacks what was written (%s); check with `starter check` "+
 			"whether the fields exist", f.order.ID, names(fields))
 	}
 	return true, nil
+}
+
+// sawOwnWrite records the order as it was read back. The sweep goes by when an order was changed, and would take a write
+// that Sage did not keep as it was for somebody's, have it written once more, and so on with each sweep.
+func (f *fulfilling) sawOwnWrite(ctx context.Context, order sage.Order) error {
+	return f.sage.Store.RecordSightings(ctx, []store.Sighting{
+		sageSighting(f.conn.tenant, f.in.Location, f.in.OrderID, order, time.Now().UTC())})
 }
 
 // writeLine writes where the line in the comment changes, which has another writer: from the comment as it is now.

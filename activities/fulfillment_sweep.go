@@ -248,8 +248,7 @@ func (s *sageSweep) look(ctx context.Context) error {
 	for _, order := range s.orders {
 		id := strings.TrimPrefix(order.ExtID, domain.OrderExtIDPrefix)
 		byID[id] = order
-		seen = append(seen, sighting(location, store.SageOrderSighting, id, now,
-			t.factText(order, factFulfillment), t.factText(order, factTrackings), stamp(order.TouchedAt())))
+		seen = append(seen, sageSighting(t, location, id, order, now))
 	}
 	s.orders = s.orders[:0]
 	changed, err := books.Unseen(ctx, seen)
@@ -274,6 +273,12 @@ func (s *sageSweep) look(ctx context.Context) error {
 		s.result.Looks++
 	}
 	return books.RecordSightings(ctx, changed)
+}
+
+// sageSighting is a Sage order as the sweep looks at it.
+func sageSighting(t tenant, location, id string, order sage.Order, now time.Time) store.Sighting {
+	return sighting(location, store.SageOrderSighting, id, now,
+		t.factText(order, factFulfillment), t.factText(order, factTrackings), stamp(order.TouchedAt()))
 }
 
 // concerns tells whether an order is this location's and says something that was not agreed, or is parked: what people set
@@ -320,8 +325,11 @@ func (l *Ledger) closeFulfillmentWindow(ctx context.Context, in CloseFulfillment
 		return err
 	}
 	next := in.Newest
-	if next.IsZero() {
+	switch {
+	case next.IsZero():
 		next = in.Window.SageSince // where nothing changed yet, the next sweep begins where this one did
+	case next.After(in.Window.To):
+		next = in.Window.To // a clock at Sage that once ran ahead must not hide what changes until that day has come
 	}
 	if !found || next.After(last) {
 		if err := l.Store.SetCursor(ctx, in.Location, sageCursor, next); err != nil {

@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"bytes"
 	"database/sql"
 	"testing"
 	"time"
@@ -140,6 +141,35 @@ func TestTheSweepSeesWhatIsSetTwiceAndWhatIsSetRight(t *testing.T) {
 	clock = clock.Add(time.Minute)
 	w.say(order.ID, map[string]any{"Z_FulfillmentStatus": "shipped"}) // as it was agreed
 	require.Equal(t, []string{order.ID + " changed"}, w.sweepShipments(time.Now()), "nothing else would take it off the parked ones")
+}
+
+// TestWhatSageDoesNotKeepIsNotWrittenWithEachSweep has a Sage that changes a text as it is stored, so that what is read back
+// is never what was written.
+func TestWhatSageDoesNotKeepIsNotWrittenWithEachSweep(t *testing.T) {
+	w := shipping(t, worldOptions{})
+	order := w.paidOrder()
+	w.fulfil(order.ID, ghlbox.NewFulfillment{Trackings: parcelOf("A1")})
+	w.wire.rewrite = func(body []byte) []byte { return bytes.ReplaceAll(body, []byte("A1 (UPS)"), []byte("a1 ups")) }
+	_, err := w.follow(order.ID)
+	require.Equal(t, activities.Mismatch, kindOf(err))
+	require.NoError(t, w.store.Park(t.Context(), store.Parked{Location: w.ghl.Location(), Process: store.Fulfillment,
+		ObjectID: order.ID, Kind: string(activities.Mismatch), Reason: "words", ParkedAt: time.Now()}))
+	w.sweepShipments(time.Now()) // has seen the order as HighLevel lists it
+	_, err = w.follow(order.ID)
+	require.Equal(t, activities.Mismatch, kindOf(err))
+	require.Empty(t, w.sweepShipments(time.Now()), "its own time brings it back")
+}
+
+func TestAClockAtSageThatRanAheadHidesNothing(t *testing.T) {
+	clock := time.Now().UTC()
+	w := shipping(t, worldOptions{sage: sagebox.Options{Now: func() time.Time { return clock }}})
+	order := w.paidOrder()
+	clock = clock.AddDate(1, 0, 0)
+	w.say(order.ID, map[string]any{"comment": "late"})
+	w.sweepShipments(time.Now())
+	clock = time.Now().UTC()
+	w.say(order.ID, map[string]any{"Z_FulfillmentStatus": "shipped"})
+	require.Equal(t, []string{order.ID + " changed"}, w.sweepShipments(time.Now()))
 }
 
 func TestLifecyclesEndWithTheirWindow(t *testing.T) {
