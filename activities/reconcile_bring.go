@@ -1,7 +1,14 @@
 package activities
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"strconv"
+
+	"github.com/tallystick/tallystick/clients/sage"
+	"github.com/tallystick/tallystick/domain"
+	"github.com/tallystick/tallystick/internal/store"
 )
 
 // BringBooksInput names what is to be brought into Sage.
@@ -41,7 +48,220 @@ type BringBooksResult struct {
 func (a *Sage) BringPayments(ctx context.Context, in BringBooksInput) (BringBooksResult, error) {
 	ctx, stop := alive(ctx)
 	defer stop()
-	p := &paymentsRun{booksRun: booksRun{sage: a, in: in}}
+	p := &paymentsRun{booksRun{sage: a, in: in}}
 	err := p.run(ctx)
 	return p.result, a.fail(ctx, p.conn.settles(err))
+}
+
+// booksRun is what bringing payments and bringing subscriptions have in common.
+type booksRun struct {
+	sage   *Sage
+	in     BringBooksInput
+	conn   *connection
+	words  booksWords
+	result BringBooksResult
+}
+
+func (b *booksRun) prepare(ctx context.Context) (err error) {
+	if b.conn, err = b.sage.connect(ctx, b.in.Location); err != nil {
+		return err
+	}
+	b.words, err = b.conn.booksWords(ctx)
+	return err
+}
+
+// broughtAtOnce is how many records are looked for, and brought under one claim. About forty external ids go into a call.
+const broughtAtOnce = 40
+
+// gaveUp tells whether an error concerns one record, which is then parked, and the others go on. What concerns all, and
+// what another attempt may mend, ends the step.
+func gaveUp(ctx context.Context, err error) bool {
+	fault := faultOf(err)
+	switch fault.Kind {
+	case ReadOnly, Reconnect, Paused, Unauthorized, Forbidden:
+		return false
+	}
+	rule := Rules[fault.Kind]
+	return !rule.Retry || (rule.Attempts > 0 && attempt(ctx) >= rule.Attempts)
+}
+
+func (b *booksRun) park(ctx context.Context, id string, err error) error {
+	b.result.Parked++
+	return parkInBooks(ctx, b.sage.Store, b.in.Location, id, faultOf(err))
+}
+
+// brought is what the ledger keeps of a record that was brought.
+func (b *booksRun) brought(ctx context.Context, id string, atSage []store.LedgerEntry, entries ...*store.LedgerEntry) error {
+	if err := b.sage.Store.PutEntries(ctx, atSage); err != nil {
+		return err
+	}
+	var agreed []store.Agreement
+	for _, e := range entries {
+		if e != nil {
+			agreed = append(agreed, store.Agreement{Kind: e.Kind, ID: e.ID, Digest: e.Entry.Digest()})
+		}
+	}
+	if err := b.sage.Store.Agree(ctx, b.in.Location, agreed...); err != nil {
+		return err
+	}
+	return b.sage.Store.Unpark(ctx, b.in.Location, BooksProcess, id)
+}
+
+// count adds a record by the writes it took.
+func (b *booksRun) count(created, updated bool) {
+	switch {
+	case created:
+		b.result.Created++
+	case updated:
+		b.result.Updated++
+	default:
+		b.result.Unchanged++
+	}
+}
+
+// customerExtID is the identity of who paid: the contact, or the guest of an order, or nobody known.
+func customerExtID(e domain.Entry) string {
+	if e.ContactID != "" {
+		return domain.ContactExtID(e.ContactID)
+	}
+	return domain.GuestExtID(cmp.Or(e.OrderID, e.ID))
+}
+
+// accountsOf finds the accounts of some entries, by the entries' ids: that of the entry's order, where people may have
+// moved it, or else the customer's. What has none goes into the result, to be brought first.
+func (b *booksRun) accountsOf(ctx context.Context, entries []domain.Entry) (map[string]sage.Account, error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	doing(ctx, "looking for accounts")
+	byOrder, booked, err := b.accountsOfOrders(ctx, entries)
+	if err != nil {
+		return nil, err
+	}
+	extIDs := make([]string, len(entries))
+	for i, e := range entries {
+		extIDs[i] = customerExtID(e)
+	}
+	links, err := b.sage.Store.Links(ctx, b.in.Location, store.Account, extIDs...)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]int64, 0, 2*len(entries))
+	for _, e := range entries {
+		ids = append(ids, byOrder[e.ID], links[customerExtID(e)].SageID)
+	}
+	live, err := b.liveAccounts(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]sage.Account, len(entries))
+	for _, e := range entries {
+		extID := customerExtID(e)
+		account, ok := live[byOrder[e.ID]]
+		if !ok {
+			account, ok = live[links[extID].SageID]
+		}
+		if ok {
+			found[e.ID] = account
+			continue
+		}
+		if err := b.unknown(ctx, e, extID, links[extID].SageID != 0, booked[e.ID]); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// accountsOfOrders reads the accounts of the orders that the books have, and tells which entries' those are.
+func (b *booksRun) accountsOfOrders(ctx context.Context, entries []domain.Entry) (map[string]int64, map[string]bool, error) {
+	accounts, booked := map[string]int64{}, map[string]bool{}
+	byOrder := map[int64][]string{}
+	var orders []int64
+	for _, e := range entries {
+		if e.OrderID == "" {
+			continue
+		}
+		rec, inBooks, err := b.sage.Store.Order(ctx, b.in.Location, e.OrderID)
+		if err != nil {
+			return nil, nil, err
+		}
+		if inBooks && rec.SageID != 0 {
+			booked[e.ID] = true
+			orders = append(orders, rec.SageID)
+			byOrder[rec.SageID] = append(byOrder[rec.SageID], e.ID)
+		}
+	}
+	for some := range slices.Chunk(unique(orders), broughtAtOnce) {
+		rows, err := b.conn.Orders.Find(ctx, sage.In("id", some...))
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, row := range rows {
+			for _, id := range byOrder[row.ID] {
+				if !bool(row.Deleted) {
+					accounts[id] = row.AccountID.ID
+				}
+			}
+		}
+	}
+	return accounts, booked, nil
+}
+
+func (b *booksRun) liveAccounts(ctx context.Context, ids []int64) (map[int64]sage.Account, error) {
+	live := map[int64]sage.Account{}
+	for some := range slices.Chunk(unique(ids), broughtAtOnce) {
+		rows, err := b.conn.Accounts.Find(ctx, sage.In("id", some...))
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			if !bool(row.Deleted) {
+				live[row.ID] = row
+			}
+		}
+	}
+	return live, nil
+}
+
+// unique sorts ids, without 0 and without repetitions.
+func unique(ids []int64) []int64 {
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	return slices.DeleteFunc(ids, func(id int64) bool { return id == 0 })
+}
+
+// unknown notes that an entry's customer is not at Sage, or not any more. A guest is known from the order alone, so what a
+// guest paid waits for it.
+func (b *booksRun) unknown(ctx context.Context, e domain.Entry, extID string, stale, booked bool) error {
+	if stale {
+		for _, kind := range []store.LinkKind{store.Account, store.Contact} {
+			if err := b.sage.Store.DropLinks(ctx, b.in.Location, kind, extID); err != nil {
+				return err
+			}
+		}
+	}
+	if e.ContactID == "" && e.OrderID != "" && !booked {
+		b.result.Waiting++
+		return nil
+	}
+	at := slices.IndexFunc(b.result.Unknown, func(u UnknownCustomer) bool { return u.ExtID == extID })
+	if at < 0 {
+		at = len(b.result.Unknown)
+		b.result.Unknown = append(b.result.Unknown, UnknownCustomer{ExtID: extID, ContactID: e.ContactID})
+	}
+	b.result.Unknown[at].IDs = append(b.result.Unknown[at].IDs, e.ID)
+	return nil
+}
+
+// salesRepExtID names the owner of new rows.
+func (b *booksRun) salesRepExtID(ctx context.Context) (string, error) {
+	if named := b.conn.settings.Books.SalesRepExtID; named != "" {
+		return named, nil
+	}
+	users, err := b.conn.Catalog.Users(ctx)
+	for _, user := range users {
+		if user.ID == b.conn.tenant.salesRep && user.ExtID != "" {
+			return user.ExtID, nil
+		}
+	}
+	return strconv.FormatInt(b.conn.tenant.salesRep, 10), err
 }

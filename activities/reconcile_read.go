@@ -2,9 +2,16 @@ package activities
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"github.com/tallystick/tallystick/clients/ghl"
+	"github.com/tallystick/tallystick/domain"
+	"github.com/tallystick/tallystick/internal/store"
 )
 
 // BooksWindow is what one run of the reconciliation covers.
@@ -84,4 +91,427 @@ func (g *GHL) ReadCustomer(ctx context.Context, in ReadCustomerInput) (BringCust
 	defer stop()
 	customer, err := g.readCustomer(ctx, in)
 	return customer, asTemporal(err, attempt(ctx), 0)
+}
+
+// BooksProcess is the name under which what cannot be read or brought is parked.
+const BooksProcess = "SubscriptionReconciliation"
+
+// paidSighting is of an order or invoice of which a payment was seen that settled: whether it is in the books. It says
+// of an order of HighLevel's list, which tells nothing of payments, that it is due.
+const paidSighting store.SightingKind = "paid"
+
+// The digests of paidSighting.
+const (
+	paidUnbooked = "paid"
+	paidBooked   = "booked"
+)
+
+// booksPageSize is enough for all entries of a page of HighLevel's.
+const booksPageSize = 1000
+
+// ledgerOf reads HighLevel's or Sage's entries of one kind, by HighLevel's id. At Sage there may be several of one id.
+func ledgerOf(
+	ctx context.Context, books *store.Store, location string, kind domain.EntryKind, side domain.Side, ids ...string,
+) (map[string][]store.LedgerEntry, error) {
+	found := make(map[string][]store.LedgerEntry, len(ids))
+	if len(ids) == 0 {
+		return found, nil
+	}
+	filter := store.EntryFilter{Location: location, Kind: kind, Side: side, IDs: ids, Page: store.Page{Limit: booksPageSize}}
+	for {
+		entries, next, err := books.Entries(ctx, filter)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			found[e.ID] = append(found[e.ID], e)
+		}
+		if next == "" {
+			return found, nil
+		}
+		filter.After = next
+	}
+}
+
+// reading is one page of HighLevel's side on its way into the ledger.
+type reading struct {
+	g        *GHL
+	in       ReadBooksInput
+	onlyTest bool
+	// seenAt is before the page was asked for: what is read later counts more.
+	seenAt time.Time
+	page   BooksPage
+	// put are the entries that are new or changed, again what is to be brought although it is not, by kind.
+	put   []store.LedgerEntry
+	again map[domain.EntryKind][]string
+}
+
+// kept tells whether rows of this mode belong in the ledger, and how they are marked: test data is shown apart, unless
+// it is what this location brings; then nothing else is.
+func (r *reading) kept(test bool) (mark, ok bool) {
+	if r.onlyTest {
+		return false, test
+	}
+	return test, true
+}
+
+// entry adds what HighLevel says to what is to be stored, if that is anything new.
+func (r *reading) entry(e domain.Entry, before []store.LedgerEntry) {
+	e.Side = domain.HighLevelSide
+	changed := true
+	if len(before) > 0 {
+		was := before[0]
+		e.Apart = was.Apart // which the settings of Sage decide when it is brought
+		changed = was.Digest != e.Digest()
+		if !changed && was.UpdatedAt.Equal(e.UpdatedAt.Truncate(time.Microsecond)) && !r.in.Again {
+			return
+		}
+	}
+	if changed {
+		r.page.Changed++
+	} else if r.in.Again {
+		r.again[e.Kind] = append(r.again[e.Kind], e.ID)
+	}
+	r.put = append(r.put, store.LedgerEntry{Location: r.in.Location, Entry: e, SeenAt: r.seenAt})
+}
+
+// keep stores the page.
+func (r *reading) keep(ctx context.Context) error {
+	if err := r.g.Store.PutEntries(ctx, r.put); err != nil {
+		return err
+	}
+	for kind, ids := range r.again {
+		if _, err := r.g.Store.Disagree(ctx, r.in.Location, kind, ids...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// early tells whether a row is from before the books began and nothing of it is in them.
+func (r *reading) early(ctx context.Context, at time.Time, order string, before []store.LedgerEntry) (bool, error) {
+	if len(before) > 0 || at.IsZero() || !at.Before(r.in.Window.Began) {
+		return false, nil
+	}
+	if order == "" {
+		return true, nil
+	}
+	_, inBooks, err := r.g.Store.Order(ctx, r.in.Location, order)
+	return !inBooks, err
+}
+
+// unreadable parks rows of a page that cannot be read, so that somebody sees them.
+func (r *reading) unreadable(ctx context.Context, kind domain.EntryKind, rows []ghl.RowError) error {
+	for _, row := range rows {
+		r.page.Unreadable++
+		logger(ctx).Warn("a row of HighLevel cannot be read", "location", r.in.Location, "kind", string(kind), "id", row.ID, "reason", row.Reason)
+		if row.ID == "" {
+			continue
+		}
+		fault := faultf(Money, "the %s cannot be read: %s", kind, row.Reason)
+		if err := parkInBooks(ctx, r.g.Store, r.in.Location, row.ID, fault); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parkInBooks sets aside what the reconciliation cannot read or bring. It is tried again by each run.
+func parkInBooks(ctx context.Context, books *store.Store, location, id string, fault *Fault) error {
+	now := time.Now().UTC()
+	item := store.Parked{
+		Location: location, Process: BooksProcess, ObjectID: id, Kind: string(fault.Kind), Reason: fault.Error(),
+		Candidates: fault.Candidates, ParkedAt: now, LastTry: now,
+	}
+	if activity.IsActivity(ctx) {
+		item.WorkflowID = activity.GetInfo(ctx).WorkflowExecution.ID
+	}
+	return books.Park(ctx, item)
+}
+
+func (g *GHL) newReading(ctx context.Context, in ReadBooksInput) (*reading, *ghl.Client, error) {
+	client, onlyTest, err := g.reach(ctx, in.Location)
+	return &reading{
+		g: g, in: in, onlyTest: onlyTest, seenAt: time.Now().UTC(), again: map[domain.EntryKind][]string{},
+	}, client, err
+}
+
+func (g *GHL) readTransactions(ctx context.Context, in ReadBooksInput) (BooksPage, error) {
+	r, client, err := g.newReading(ctx, in)
+	if err != nil {
+		return r.page, err
+	}
+	doing(ctx, "reading transactions")
+	page, err := client.Transactions.Page(ctx, ghl.TransactionFilter{From: in.Window.From, To: in.Window.To}, in.At)
+	if err != nil {
+		return r.page, err
+	}
+	r.page.Rows, r.page.Next, r.page.Done = len(page.Rows)+len(page.Unreadable), page.Next, page.Done
+	ids := make([]string, len(page.Rows))
+	for i, t := range page.Rows {
+		ids[i] = t.ID
+	}
+	paid, err := ledgerOf(ctx, g.Store, in.Location, domain.PaymentEntry, domain.HighLevelSide, ids...)
+	if err != nil {
+		return r.page, err
+	}
+	refunded, err := ledgerOf(ctx, g.Store, in.Location, domain.RefundEntry, domain.HighLevelSide, ids...)
+	if err != nil {
+		return r.page, err
+	}
+	bad := page.Unreadable
+	var settled []ghl.Transaction
+	for _, t := range page.Rows {
+		counts, err := r.transaction(ctx, t, paid[t.ID], refunded[t.ID])
+		switch {
+		case errors.Is(err, domain.ErrMoney):
+			bad = append(bad, ghl.RowError{ID: t.ID, Reason: err.Error()})
+		case err != nil:
+			return r.page, err
+		case counts:
+			settled = append(settled, t)
+		}
+	}
+	if err := r.keep(ctx); err != nil {
+		return r.page, err
+	}
+	if err := r.unreadable(ctx, domain.PaymentEntry, bad); err != nil {
+		return r.page, err
+	}
+	return r.page, r.lookForOrders(ctx, settled)
+}
+
+// invoicePayment is the Name of a payment that was booked on an invoice, which has an order under another id.
+const invoicePayment = "invoice"
+
+// transaction adds what a transaction says of payment and refund, and tells whether it is money that was paid.
+func (r *reading) transaction(ctx context.Context, t ghl.Transaction, paid, refunded []store.LedgerEntry) (bool, error) {
+	test, ok := r.kept(t.Test)
+	if !ok {
+		return false, nil
+	}
+	payment, err := paymentOf(t)
+	if err != nil {
+		return false, err
+	}
+	e := domain.Entry{
+		Kind: domain.PaymentEntry, ID: t.ID, SubscriptionID: t.SubscriptionID, ContactID: t.ContactID, Amount: payment.Amount,
+		Status: string(payment.Clearing), Word: t.Status, At: payment.At, UpdatedAt: t.UpdatedAt, Test: test,
+	}
+	switch strings.ToLower(t.EntityType) {
+	case "order", "":
+		e.OrderID = t.EntityID
+	case "invoice":
+		e.Name = invoicePayment
+	}
+	if early, err := r.early(ctx, t.CreatedAt, e.OrderID, paid); early || err != nil {
+		return false, err
+	}
+	if _, known := clearings[strings.ToLower(strings.TrimSpace(t.Status))]; !known && payment.Refunded.Minor > 0 {
+		e.Status = string(domain.Settled) // what went back had come in, whatever the word for its state is (A131)
+	}
+	r.entry(e, paid)
+	if payment.Refunded.Minor > 0 || len(refunded) > 0 {
+		r.entry(refundOf(e, payment.Refunded, r.seenAt, refunded), refunded)
+	}
+	return e.Counts(), nil
+}
+
+// refundOf is what a transaction says of its refunds. HighLevel has no date of a refund, and the transaction's last change
+// comes nearest when it is first seen; from then on it stays (A140).
+func refundOf(payment domain.Entry, amount domain.Money, seenAt time.Time, before []store.LedgerEntry) domain.Entry {
+	e := payment
+	e.Kind, e.Amount, e.Status, e.Word = domain.RefundEntry, amount, domain.RefundDone, payment.Word
+	e.At = payment.UpdatedAt
+	if e.At.IsZero() || e.At.Before(payment.At) {
+		e.At = seenAt
+	}
+	if len(before) > 0 && !before[0].At.IsZero() {
+		e.At = before[0].At
+	}
+	return e
+}
+
+// lookForOrders notes what is paid, and hands a hint for each paid order or invoice that never reached Sage. One that is
+// parked is left to its own process.
+func (r *reading) lookForOrders(ctx context.Context, settled []ghl.Transaction) error {
+	var booked []store.Sighting
+	byID := map[string]ghl.Transaction{}
+	for _, t := range settled {
+		kind := strings.ToLower(t.EntityType)
+		if _, twice := byID[t.EntityID]; twice || t.EntityID == "" || kind != "" && kind != "order" && kind != "invoice" {
+			continue
+		}
+		byID[t.EntityID] = t
+		booked = append(booked, store.Sighting{
+			Location: r.in.Location, Kind: paidSighting, ID: t.EntityID, Digest: paidBooked, SeenAt: r.seenAt,
+		})
+	}
+	open, err := r.g.Store.Unseen(ctx, booked)
+	if err != nil {
+		return err
+	}
+	for i, s := range open {
+		if byID[s.ID].Test != r.onlyTest {
+			continue
+		}
+		inBooks, err := r.lookForOrder(ctx, byID[s.ID])
+		if err != nil {
+			return err
+		}
+		if !inBooks {
+			open[i].Digest = paidUnbooked
+		}
+	}
+	return r.g.Store.RecordSightings(ctx, open)
+}
+
+func (r *reading) lookForOrder(ctx context.Context, t ghl.Transaction) (inBooks bool, err error) {
+	location, look, process := r.in.Location, r.g.Look.LookAtOrder, store.PaymentToOrder
+	if strings.EqualFold(t.EntityType, "invoice") {
+		// Which orders an invoice has is asked once, when its payment is first seen.
+		look, process, inBooks = r.g.Look.LookAtInvoice, store.InvoiceToOrder, true
+	} else if _, inBooks, err = r.g.Store.Order(ctx, location, t.EntityID); err != nil || inBooks {
+		return inBooks, err
+	}
+	if !t.CreatedAt.IsZero() && t.CreatedAt.Before(r.in.Window.Began) {
+		return inBooks, nil
+	}
+	_, parked, err := r.g.Store.ParkedItem(ctx, location, process, t.EntityID)
+	if err != nil || parked {
+		return inBooks, err
+	}
+	doing(ctx, "handing out hints")
+	r.page.Looks++
+	return inBooks, look(ctx, location, t.EntityID, "reconciliation")
+}
+
+func (g *GHL) readOrderEntries(ctx context.Context, in ReadBooksInput) (BooksPage, error) {
+	r, client, err := g.newReading(ctx, in)
+	if err != nil {
+		return r.page, err
+	}
+	doing(ctx, "reading orders")
+	page, err := client.Orders.Page(ctx, ghl.OrderFilter{From: in.Window.From, To: in.Window.To}, in.At)
+	if err != nil {
+		return r.page, err
+	}
+	r.page.Rows, r.page.Next, r.page.Done = len(page.Rows)+len(page.Unreadable), page.Next, page.Done
+	ids := make([]string, len(page.Rows))
+	for i, o := range page.Rows {
+		ids[i] = o.ID
+	}
+	before, err := ledgerOf(ctx, g.Store, in.Location, domain.OrderEntry, domain.HighLevelSide, ids...)
+	if err != nil {
+		return r.page, err
+	}
+	paid, err := r.paidOf(ctx, page.Rows)
+	if err != nil {
+		return r.page, err
+	}
+	for _, o := range page.Rows {
+		err := r.order(ctx, o, paid[o.ID], before[o.ID])
+		switch {
+		case errors.Is(err, domain.ErrMoney): // its own process parks it, with the reason
+			r.page.Unreadable++
+		case err != nil:
+			return r.page, err
+		}
+	}
+	r.page.Unreadable += len(page.Unreadable)
+	if err := r.keep(ctx); err != nil {
+		return r.page, err
+	}
+	changed := make([]string, len(r.put))
+	for i, e := range r.put {
+		changed[i] = e.ID
+	}
+	_, err = settleEntries(ctx, g.Store, in.Location, domain.OrderEntry, changed)
+	return r.page, err
+}
+
+// paidOf tells for which orders money was seen, booked on them or on their invoice (A07).
+func (r *reading) paidOf(ctx context.Context, orders []ghl.Order) (map[string]bool, error) {
+	paid := map[string]bool{}
+	for _, digest := range []string{paidBooked, paidUnbooked} {
+		var ask []store.Sighting
+		for _, o := range orders {
+			for _, id := range []string{o.ID, o.Source.ID} {
+				if id != "" {
+					ask = append(ask, store.Sighting{Location: r.in.Location, Kind: paidSighting, ID: id, Digest: digest})
+				}
+			}
+		}
+		unseen, err := r.g.Store.Unseen(ctx, ask)
+		if err != nil {
+			return nil, err
+		}
+		open := map[string]bool{}
+		for _, s := range unseen {
+			open[s.ID] = true
+		}
+		for _, o := range orders {
+			if !open[o.ID] || (o.Source.ID != "" && strings.EqualFold(o.Source.Type, "invoice") && !open[o.Source.ID]) {
+				paid[o.ID] = true
+			}
+		}
+	}
+	return paid, nil
+}
+
+// order adds what a row says of an order. It is due once money was seen for it, when the books have it, and when there is
+// nothing to pay (A05); of the status nothing else is concluded.
+func (r *reading) order(ctx context.Context, o ghl.Order, paid bool, before []store.LedgerEntry) error {
+	test, ok := r.kept(o.Test)
+	if !ok {
+		return nil
+	}
+	if early, err := r.early(ctx, o.CreatedAt, o.ID, before); early || err != nil {
+		return err
+	}
+	currency, err := domain.ParseCurrency(o.Currency)
+	if err != nil {
+		return fmt.Errorf("order %s: %w", o.ID, err)
+	}
+	e := domain.Entry{
+		Kind: domain.OrderEntry, ID: o.ID, ContactID: o.ContactID, Status: domain.OrderNotDue, Word: o.Status, At: o.CreatedAt,
+		UpdatedAt: o.UpdatedAt, Test: test,
+	}
+	if e.Amount, err = domain.ParseMoney(o.Amount, currency); err != nil {
+		return fmt.Errorf("the amount of order %s: %w", o.ID, err)
+	}
+	due := paid || o.Amount.IsSet() && e.Amount.IsZero() && strings.EqualFold(o.Status, "completed")
+	if !due && len(before) > 0 {
+		due = before[0].Status == domain.OrderDue
+	}
+	if !due {
+		if _, due, err = r.g.Store.Order(ctx, r.in.Location, o.ID); err != nil {
+			return err
+		}
+	}
+	if due {
+		e.Status = domain.OrderDue
+	}
+	r.entry(e, before)
+	return nil
+}
+
+func (g *GHL) readCustomer(ctx context.Context, in ReadCustomerInput) (BringCustomerInput, error) {
+	customer := BringCustomerInput{Location: in.Location, ExtID: in.ExtID, Customer: domain.Customer{ContactID: in.ContactID}}
+	if in.ContactID == "" {
+		return customer, nil
+	}
+	client, err := g.Client(ctx, in.Location)
+	if err != nil {
+		return customer, err
+	}
+	doing(ctx, "reading the contact")
+	contact, err := client.Contacts.Get(ctx, in.ContactID)
+	if ghl.IsNotFound(err) {
+		return customer, nil // merged or deleted: the id must do
+	}
+	if err == nil {
+		customer.Customer = customerOf(in.ContactID, contact)
+	}
+	return customer, err
 }

@@ -48,7 +48,41 @@ type SageSettings struct {
 	ReplaceAdoptedLines bool
 	// Settle is how long a write whose outcome is unknown is given before it is looked for (A45).
 	Settle time.Duration
+	// Books says how payments and subscriptions are entered.
+	Books BooksSettings
 }
+
+// BooksSettings is what a tenant's administrator decides about payments and subscriptions.
+type BooksSettings struct {
+	// NoRows enters no payments as rows of sales.
+	NoRows bool
+	// Refunds and Foreign say what becomes of refunds, and of payments in another currency than Currency, which is that of
+	// the rows. An empty Currency is the branch's.
+	Refunds  Instead
+	Foreign  Instead
+	Currency string
+	// SalesRepExtID names the owner of the rows once more; empty is the external id of the user, or else the number (A143).
+	SalesRepExtID string
+	// RenewalOrders gives each payment of a subscription that has no order at HighLevel an order of its own.
+	RenewalOrders bool
+	// OpportunityOpen, OpportunityWon and OpportunityLost are statuses; 0 is resolved from the tenant's list.
+	OpportunityOpen, OpportunityWon, OpportunityLost int64
+	// Probability is that of new opportunities, from 0 to 10 (A134).
+	Probability int64
+}
+
+// Instead is how money is entered that does not fit into rows of sales.
+type Instead string
+
+// The ways. The empty one is InsteadNegative for refunds and InsteadSkip for foreign currencies.
+const (
+	// InsteadNegative enters refunds as rows below 0, which is no matter of currencies.
+	InsteadNegative Instead = "negative"
+	// InsteadActivity tells of it in an activity on the account.
+	InsteadActivity Instead = "activity"
+	// InsteadSkip leaves it out.
+	InsteadSkip Instead = "skip"
+)
 
 // connection is a tenant, ready to be worked with.
 type connection struct {

@@ -1,0 +1,553 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tallystick/tallystick/clients/sage"
+	"github.com/tallystick/tallystick/domain"
+	"github.com/tallystick/tallystick/internal/store"
+)
+
+// paymentsRun is one run of BringPayments.
+type paymentsRun struct{ booksRun }
+
+func (p *paymentsRun) run(ctx context.Context) error {
+	if err := p.prepare(ctx); err != nil {
+		return err
+	}
+	for ids := range slices.Chunk(p.in.IDs, broughtAtOnce) {
+		keys := make([]string, len(ids))
+		for i, id := range ids {
+			keys[i] = paymentPrefix + id
+		}
+		claim, err := p.sage.claim(ctx, p.in.Location, keys...)
+		if err != nil {
+			return err
+		}
+		if err := claim.release(ctx, p.bring(ctx, claim, ids)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// payment is a transaction on its way into the rows of sales.
+type payment struct {
+	id string
+	// paid and refund are what HighLevel says; refund is nil where nothing was ever given back.
+	paid, refund *store.LedgerEntry
+	// known is what the ledger has of Sage, and rows what Sage has, deleted ones included.
+	known []store.LedgerEntry
+	rows  []bookedRow
+	// created and updated tell what was written. fault is why it goes no further, waits that its customer is missing.
+	created, updated, waits bool
+	fault                   error
+}
+
+// bookedRow is a row of sales. One from which people took our external id has it in lost.
+type bookedRow struct {
+	sage.Sale
+	lost string
+}
+
+func (r bookedRow) extID() string {
+	if r.lost != "" {
+		return r.lost
+	}
+	return r.ExtID
+}
+
+// rowWant is a row as it should be.
+type rowWant struct {
+	extID string
+	total domain.Money
+	day   time.Time
+	// anyDay leaves the day of a row that stands: HighLevel has no day of a later part of a refund.
+	anyDay bool
+}
+
+// rowChange is what is to be done about a row: to make it, to write what differs, or to remove it.
+type rowChange struct {
+	want   rowWant
+	id     int64 // 0 for a row to be made
+	fields sage.SaleFields
+	remove bool
+}
+
+// rounds is how often rows are read and written until they are right: once to write, once to read back, and once more if
+// that showed what a late write had left.
+const rounds = 3
+
+func (p *paymentsRun) bring(ctx context.Context, claim *held, ids []string) error {
+	payments, err := p.load(ctx, ids)
+	if err != nil || len(payments) == 0 {
+		return err
+	}
+	for _, one := range payments {
+		if err := p.applyRules(ctx, one); err != nil {
+			return err
+		}
+	}
+	seenAt := time.Now().UTC()
+	open := payments
+	for round := 0; len(open) > 0; round++ {
+		seenAt = time.Now().UTC()
+		if err := p.find(ctx, open); err != nil {
+			return err
+		}
+		if open, err = p.write(ctx, claim, open, round); err != nil {
+			return err
+		}
+	}
+	for _, one := range payments {
+		if err := p.finish(ctx, one, seenAt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load reads what the ledger has of the transactions, and leaves out those of which nothing is to be brought.
+func (p *paymentsRun) load(ctx context.Context, ids []string) ([]*payment, error) {
+	books, location := p.sage.Store, p.in.Location
+	paid, err := ledgerOf(ctx, books, location, domain.PaymentEntry, domain.HighLevelSide, ids...)
+	if err != nil {
+		return nil, err
+	}
+	refunds, err := ledgerOf(ctx, books, location, domain.RefundEntry, domain.HighLevelSide, ids...)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := ledgerOf(ctx, books, location, domain.PaymentEntry, domain.SageSide, ids...)
+	if err != nil {
+		return nil, err
+	}
+	back, err := ledgerOf(ctx, books, location, domain.RefundEntry, domain.SageSide, ids...)
+	if err != nil {
+		return nil, err
+	}
+	var payments []*payment
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
+		if len(paid[id]) == 0 || paid[id][0].Test {
+			continue
+		}
+		one := &payment{id: id, paid: &paid[id][0], known: slices.Concat(rows[id], back[id])}
+		open := one.paid.Agreed != one.paid.Digest
+		if len(refunds[id]) > 0 {
+			one.refund = &refunds[id][0]
+			open = open || one.refund.Agreed != one.refund.Digest
+		}
+		if open {
+			payments = append(payments, one)
+		}
+	}
+	return payments, nil
+}
+
+// applyRules keeps apart what the settings want no rows of, and notes that in the ledger.
+func (p *paymentsRun) applyRules(ctx context.Context, one *payment) error {
+	s := p.conn.settings.Books
+	apart := s.NoRows || one.paid.Amount.Currency != p.words.rows
+	var changed []store.LedgerEntry
+	if one.paid.Apart != apart {
+		one.paid.Apart = apart
+		changed = append(changed, *one.paid) // with the moment at which it was seen, so that later news stay
+	}
+	if one.refund != nil {
+		apart = apart || s.Refunds == InsteadActivity || s.Refunds == InsteadSkip
+		if one.refund.Apart != apart {
+			one.refund.Apart = apart
+			changed = append(changed, *one.refund)
+		}
+	}
+	return p.sage.Store.PutEntries(ctx, changed)
+}
+
+// find reads what Sage has of the payments: by external id, parts of refunds by what those begin with, and rows that the
+// ledger remembers by their own id, since people can take an external id away.
+func (p *paymentsRun) find(ctx context.Context, payments []*payment) error {
+	doing(ctx, "looking for rows of sales")
+	byID := make(map[string]*payment, len(payments))
+	asked := map[string]bool{}
+	var refunded []*payment
+	for _, one := range payments {
+		byID[one.id], one.rows = one, nil
+		asked[paymentPrefix+one.id] = true
+		for _, e := range one.known {
+			if e.ExtID != "" {
+				asked[e.ExtID] = true
+			}
+		}
+		if one.refund != nil {
+			asked[refundExtID(one.id, one.refund.Amount.Minor)] = true
+			refunded = append(refunded, one)
+		}
+	}
+	found := map[int64]bool{}
+	add := func(rows []sage.Sale) {
+		for _, row := range rows {
+			_, e, ours := p.words.ofSale(row)
+			if one := byID[e.ID]; ours && one != nil && !found[row.ID] {
+				found[row.ID] = true
+				one.rows = append(one.rows, bookedRow{Sale: row})
+			}
+		}
+	}
+	for extIDs := range slices.Chunk(slices.Sorted(maps.Keys(asked)), broughtAtOnce) {
+		rows, err := p.conn.Sales.Find(ctx, sage.In("extId", extIDs...))
+		if err != nil {
+			return err
+		}
+		add(rows)
+	}
+	for some := range slices.Chunk(refunded, patternsAtOnce) {
+		patterns := make([]sage.Where, len(some))
+		for i, one := range some {
+			patterns[i] = sage.Like("extId", refundPrefix+one.id+":%")
+		}
+		rows, err := p.conn.Sales.Find(ctx, sage.Or(patterns...))
+		if err != nil && !refusesFilter(err) { // where patterns are refused, those that the ledger has must do (A111)
+			return err
+		}
+		add(rows)
+	}
+	return p.findRemembered(ctx, byID, found)
+}
+
+// patternsAtOnce is how many patterns go into one filter.
+const patternsAtOnce = 15
+
+// findRemembered reads the rows that the ledger has and that do not bear their external id any more.
+func (p *paymentsRun) findRemembered(ctx context.Context, byID map[string]*payment, found map[int64]bool) error {
+	lost := map[int64]store.LedgerEntry{}
+	for _, one := range byID {
+		for _, e := range one.known {
+			id := recordID(e)
+			if id != 0 && !e.Gone && !found[id] {
+				lost[id] = e
+			}
+		}
+	}
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(lost)), broughtAtOnce) {
+		rows, err := p.conn.Sales.Find(ctx, sage.In("id", ids...))
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			e := lost[row.ID]
+			if e.Record != "" && !strings.HasPrefix(row.ExtID, ourPrefix) {
+				one := byID[e.ID]
+				one.rows = append(one.rows, bookedRow{Sale: row, lost: e.ExtID})
+			}
+		}
+	}
+	return nil
+}
+
+// write brings rows to what they should be, and results in the payments of which something was written, to be read back.
+func (p *paymentsRun) write(ctx context.Context, claim *held, payments []*payment, round int) ([]*payment, error) {
+	changes := map[*payment][]rowChange{}
+	var make []domain.Entry
+	for _, one := range payments {
+		planned, err := p.plan(one)
+		if err != nil {
+			one.fault = err
+			continue
+		}
+		if len(planned) == 0 {
+			continue
+		}
+		if round == rounds-1 {
+			one.fault = faultf(Mismatch, "the rows of payment %s were read back and are not what was written", one.id)
+			if !gaveUp(ctx, one.fault) {
+				return nil, one.fault
+			}
+			continue
+		}
+		changes[one] = planned
+		if slices.ContainsFunc(planned, func(c rowChange) bool { return c.id == 0 }) {
+			make = append(make, one.paid.Entry)
+		}
+	}
+	accounts, err := p.accountsOf(ctx, make)
+	if err != nil {
+		return nil, err
+	}
+	var wrote []*payment
+	for _, one := range payments {
+		if len(changes[one]) == 0 {
+			continue
+		}
+		account := accounts[one.id]
+		if account.ID == 0 && slices.ContainsFunc(changes[one], func(c rowChange) bool { return c.id == 0 }) {
+			one.waits = true
+			continue
+		}
+		if err := p.carryOut(ctx, claim, one, account, changes[one]); err != nil {
+			if !gaveUp(ctx, err) {
+				return nil, err
+			}
+			one.fault = err
+			continue
+		}
+		wrote = append(wrote, one)
+	}
+	return wrote, nil
+}
+
+// plan compares what there is with what should be.
+func (p *paymentsRun) plan(one *payment) ([]rowChange, error) {
+	wants, err := p.wants(one)
+	if err != nil {
+		return nil, err
+	}
+	var changes []rowChange
+	for _, want := range wants {
+		var live []bookedRow
+		for _, row := range one.rows {
+			if row.extID() == want.extID && !bool(row.Deleted) {
+				live = append(live, row)
+			}
+		}
+		if len(live) == 0 {
+			changes = append(changes, rowChange{want: want})
+			continue
+		}
+		keep := p.keeper(one, live)
+		if fields, differs := p.differences(want, keep); differs {
+			changes = append(changes, rowChange{want: want, id: keep.ID, fields: fields})
+		}
+		for _, row := range live {
+			// Only what is plainly our own doing is removed: a late write of ours. What people made is theirs to judge.
+			if row.ID != keep.ID && keep.CreatedBy.IsSet() && onlyBy(row.Audit, keep.CreatedBy.ID) {
+				changes = append(changes, rowChange{want: want, id: row.ID, remove: true})
+			}
+		}
+	}
+	return changes, nil
+}
+
+// keeper is the row that stays: the one that the ledger has, else the oldest.
+func (p *paymentsRun) keeper(one *payment, live []bookedRow) bookedRow {
+	slices.SortFunc(live, func(a, b bookedRow) int { return int(a.ID - b.ID) })
+	for _, row := range live {
+		if slices.ContainsFunc(one.known, func(e store.LedgerEntry) bool { return recordID(e) == row.ID && !e.Gone }) {
+			return row
+		}
+	}
+	return live[0]
+}
+
+// differences are the fields of a row to be set right. Its account is people's to change.
+func (p *paymentsRun) differences(want rowWant, row bookedRow) (fields sage.SaleFields, differs bool) {
+	if row.ExtID != want.extID {
+		fields.ExtID, differs = &want.extID, true
+	}
+	if total := want.total.Decimal(); !row.Total.Equal(total) {
+		fields.Total, differs = &total, true
+	}
+	if between := row.Date.UTC().Truncate(24 * time.Hour).Sub(want.day).Abs(); !want.anyDay && between > 24*time.Hour {
+		day := sage.At(want.day)
+		fields.Date, differs = &day, true
+	}
+	return fields, differs
+}
+
+// wants are the rows that a payment should have.
+func (p *paymentsRun) wants(one *payment) ([]rowWant, error) {
+	var wants []rowWant
+	booked := slices.ContainsFunc(one.rows, func(r bookedRow) bool {
+		return r.extID() == paymentPrefix+one.id && !bool(r.Deleted)
+	})
+	switch {
+	case one.paid.Counts() && !one.paid.Apart:
+		wants = append(wants, rowWant{extID: paymentPrefix + one.id, total: one.paid.Amount, day: dayOf(one.paid.At)})
+	case !one.paid.Counts() && booked:
+		return nil, faultf(Conflict, "the books have payment %s, and HighLevel now calls it %q; look at it there, and remove its row "+
+			"of sales in Sage if the money is gone", one.id, clip(one.paid.Word, nameLength))
+	}
+	if one.refund == nil || one.refund.Apart || !one.paid.Counts() || !one.refund.Counts() && !hasRefundRow(one) {
+		return wants, nil
+	}
+	points, err := refundPoints(one)
+	if err != nil {
+		return nil, err
+	}
+	before := int64(0)
+	for i, point := range points {
+		day := one.refund.At
+		if i > 0 && !one.refund.UpdatedAt.IsZero() {
+			day = one.refund.UpdatedAt
+		}
+		wants = append(wants, rowWant{extID: refundExtID(one.id, point), day: dayOf(day), anyDay: i > 0,
+			total: domain.NewMoney(before-point, one.refund.Amount.Currency)})
+		before = point
+	}
+	return wants, nil
+}
+
+func hasRefundRow(one *payment) bool {
+	return slices.ContainsFunc(one.rows, func(r bookedRow) bool {
+		_, _, refund := refundPoint(r.extID())
+		return refund && !bool(r.Deleted)
+	})
+}
+
+// refundPoints are the sums up to which rows of the refund exist, or existed, and the one that HighLevel says now, in
+// ascending order. Each row takes back what lies between two of them.
+func refundPoints(one *payment) ([]int64, error) {
+	points := map[int64]bool{}
+	if one.refund.Amount.Minor > 0 {
+		points[one.refund.Amount.Minor] = true
+	}
+	for _, row := range one.rows {
+		_, point, refund := refundPoint(row.extID())
+		switch {
+		case !refund:
+		case point <= one.refund.Amount.Minor:
+			points[point] = true
+		case !bool(row.Deleted):
+			return nil, faultf(Conflict, "the books have a refund of %s for payment %s, and HighLevel now says %s; look at it there, and "+
+				"remove the rows of sales in Sage that take back too much",
+				domain.NewMoney(point, one.refund.Amount.Currency), one.id, one.refund.Amount)
+		}
+	}
+	return slices.Sorted(maps.Keys(points)), nil
+}
+
+// dayOf is the day of the books, in UTC; Sage's dates of sales are days without a zone (A139).
+func dayOf(at time.Time) time.Time { return at.UTC().Truncate(24 * time.Hour) }
+
+// carryOut writes the rows of one payment.
+func (p *paymentsRun) carryOut(ctx context.Context, claim *held, one *payment, account sage.Account, changes []rowChange) error {
+	for _, c := range changes {
+		if err := claim.renew(ctx); err != nil {
+			return err
+		}
+		switch {
+		case c.remove:
+			doing(ctx, "removing a second row of sales")
+			logger(ctx).Warn("a second row of sales of one payment is removed", "location", p.in.Location, "extId", c.want.extID, "removed", c.id)
+			if err := p.conn.Sales.Delete(ctx, c.id); err != nil {
+				return err
+			}
+			p.result.Removed++
+		case c.id != 0:
+			doing(ctx, "setting a row of sales right")
+			if err := p.conn.Sales.Update(ctx, c.id, c.fields); err != nil {
+				return err
+			}
+			one.updated = true
+		default:
+			if err := p.make(ctx, one, account, c.want); err != nil {
+				return err
+			}
+			one.created = true
+		}
+	}
+	return nil
+}
+
+func (p *paymentsRun) make(ctx context.Context, one *payment, account sage.Account, want rowWant) error {
+	rep, err := p.salesRepExtID(ctx)
+	if err != nil {
+		return err
+	}
+	doing(ctx, "making a row of sales")
+	accountExtID, day, total := account.ExtID, sage.At(want.day), want.total.Decimal()
+	if accountExtID == "" {
+		accountExtID = customerExtID(one.paid.Entry)
+	}
+	_, err = p.conn.Sales.Create(ctx, sage.SaleFields{
+		ExtID: &want.extID, AccountID: &account.ID, AccountExtID: &accountExtID, SalesRepExtID: &rep, Date: &day, Total: &total,
+	})
+	if want.total.Minor < 0 && err != nil && faultOf(err).Kind == Invalid {
+		return &Fault{Kind: Invalid, Err: err, Words: "Sage does not take a row of sales below 0; set SALES_REFUNDS to activity or " +
+			"skip if the tenant never does"}
+	}
+	return err
+}
+
+// finish records what became of a payment.
+func (p *paymentsRun) finish(ctx context.Context, one *payment, seenAt time.Time) error {
+	if one.fault == nil && !one.waits {
+		if err := p.beside(ctx, one); err != nil {
+			if !gaveUp(ctx, err) {
+				return err
+			}
+			one.fault = err
+		}
+	}
+	atSage := p.atSage(one, seenAt)
+	switch {
+	case one.fault != nil:
+		if err := p.sage.Store.PutEntries(ctx, atSage); err != nil {
+			return err
+		}
+		return p.park(ctx, one.id, one.fault)
+	case one.waits:
+		return p.sage.Store.PutEntries(ctx, atSage)
+	}
+	if one.paid.Apart || one.refund != nil && one.refund.Apart {
+		p.result.Apart++
+	}
+	p.count(one.created, one.updated)
+	if err := p.datedBySage(ctx, one); err != nil {
+		return err
+	}
+	return p.brought(ctx, one.id, atSage, one.paid, one.refund)
+}
+
+// atSage is what Sage was seen to have; what the ledger has and Sage showed no more is gone.
+func (p *paymentsRun) atSage(one *payment, seenAt time.Time) []store.LedgerEntry {
+	var entries []store.LedgerEntry
+	seen := map[int64]bool{}
+	for _, row := range one.rows {
+		if _, e, ours := p.words.ofSale(row.Sale); ours {
+			seen[row.ID] = true
+			entries = append(entries, store.LedgerEntry{Location: p.in.Location, Entry: asRecord(e, row.Audit), SeenAt: seenAt})
+		}
+	}
+	for _, e := range one.known {
+		if !seen[recordID(e)] && !e.Gone {
+			e.Gone, e.SeenAt = true, seenAt
+			entries = append(entries, e)
+		}
+	}
+	return entries
+}
+
+// datedBySage takes the day of a refund over from its first row, where the ledger was lost: the row was made when the
+// refund was first seen.
+func (p *paymentsRun) datedBySage(ctx context.Context, one *payment) error {
+	if one.refund == nil || !one.refund.AgreedAt.IsZero() || one.created {
+		return nil
+	}
+	var first *sage.Sale
+	least := int64(0)
+	for _, row := range one.rows {
+		_, point, refund := refundPoint(row.ExtID)
+		if refund && !bool(row.Deleted) && (first == nil || point < least) {
+			first, least = &row.Sale, point
+		}
+	}
+	if first == nil || first.Date.IsZero() || dayOf(first.Date.Time).Equal(dayOf(one.refund.At)) {
+		return nil
+	}
+	one.refund.At = first.Date.Time
+	return p.sage.Store.PutEntries(ctx, []store.LedgerEntry{*one.refund})
+}
+
+// recordID is the id of an entry's record, 0 for none.
+func recordID(e store.LedgerEntry) int64 {
+	var id int64
+	if _, err := fmt.Sscan(e.Record, &id); err != nil {
+		return 0
+	}
+	return id
+}
