@@ -92,6 +92,9 @@ type system struct {
 	path   string
 	live   atomic.Pointer[process]
 	deaths *deaths
+	// follow says how the goods of orders are followed, not at all if it is nil; look takes the hints of the steps.
+	follow activities.Fulfiller
+	look   activities.Looker
 }
 
 // process is what dies: the clients with their sessions and caches, and the steps that use them.
@@ -125,11 +128,15 @@ func newModel(rt *rapid.T, dir string) *model {
 }
 
 func newSystem(rt *rapid.T, from *ghlbox.Server, plan *faults.Plan, path string) *system {
-	s := &system{ghl: from, faults: plan, path: path, deaths: &deaths{}}
-	s.sage = sagebox.New(sagebox.Options{Faults: plan})
+	return newSystemOn(rt, &system{ghl: from, sage: sagebox.New(sagebox.Options{Faults: plan}), faults: plan, path: path})
+}
+
+// newSystemOn completes a system.
+func newSystemOn(rt *rapid.T, s *system) *system {
+	s.deaths = &deaths{}
 	require.NoError(rt, s.sage.Start())
 	var err error
-	s.store, err = store.Open(context.Background(), "sqlite:"+path)
+	s.store, err = store.Open(context.Background(), "sqlite:"+s.path)
 	require.NoError(rt, err)
 	require.NoError(rt, s.restart())
 	return s
@@ -161,11 +168,13 @@ func (s *system) restart() error {
 	}
 	settings := activities.SageSettings{SalesRepID: s.sage.APIUser(), FieldPrefix: sage.ExtraPrefix}
 	s.live.Store(&process{
-		read: &activities.GHL{Client: func(context.Context, string) (*ghl.Client, error) { return from, nil }, Store: s.store},
-		write: &activities.Sage{Store: s.store, Client: func(context.Context, string) (*sage.Client, activities.SageSettings, error) {
-			return into, settings, nil
-		}},
-		ledger: &activities.Ledger{Store: s.store},
+		read: &activities.GHL{Store: s.store, Look: s.look, Fulfillment: s.follow,
+			Client: func(context.Context, string) (*ghl.Client, error) { return from, nil }},
+		write: &activities.Sage{Store: s.store, Look: s.look, Fulfillment: s.follow,
+			Client: func(context.Context, string) (*sage.Client, activities.SageSettings, error) {
+				return into, settings, nil
+			}},
+		ledger: &activities.Ledger{Store: s.store, Look: s.look, Fulfillment: s.follow},
 	})
 	return nil
 }
@@ -224,7 +233,7 @@ func ownStep(path string) bool {
 	if strings.HasSuffix(path, "/schema") {
 		return false
 	}
-	for _, name := range []string{"/payments/", "/contacts", "/accounts", "/products", "/salesorders"} {
+	for _, name := range []string{"/payments/", "/contacts", "/accounts", "/products", "/salesorders", "/activities"} {
 		if strings.Contains(path, name) && !strings.Contains(path, "salesorderStatuses") {
 			return true
 		}
@@ -367,14 +376,23 @@ func (m *model) forget(rt *rapid.T) {
 }
 
 // erase empties tables of the store.
-func (s *system) erase(rt *rapid.T, tables ...string) {
+func (s *system) erase(rt *rapid.T, tables ...string) { require.NoError(rt, s.empty(tables...)) }
+
+// lapse ends the claims of a process that died.
+func (s *system) lapse() error { return s.empty("claims") }
+
+func (s *system) empty(tables ...string) error {
 	db, err := sql.Open("sqlite", s.path+"?_pragma=busy_timeout(5000)")
-	require.NoError(rt, err)
+	if err != nil {
+		return err
+	}
 	defer db.Close()
 	for _, table := range tables {
-		_, err := db.ExecContext(context.Background(), "DELETE FROM "+table)
-		require.NoError(rt, err)
+		if _, err := db.ExecContext(context.Background(), "DELETE FROM "+table); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // pass runs the process of one order amid faults and deaths, with hints that come doubled and while it works. The hints
@@ -395,11 +413,7 @@ func (m *model) pass(rt *rapid.T) {
 
 // run is one run of the workflow. It begins long after the one before, so that claims of the dead have lapsed.
 func (s *system) run(rt *rapid.T, order string, hints []int) workflows.PaymentToOrderStatus {
-	s.erase(rt, "claims")
-	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-	env := suite.NewTestWorkflowEnvironment()
-	env.SetTestTimeout(time.Minute)
+	env := s.env(rt)
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflows.PaymentToOrderID(s.ghl.Location(), order)})
 	register(env, "ReadOrder", s, func(p *process) func(context.Context, activities.ReadOrderInput) (activities.OrderReading, error) {
 		return p.read.ReadOrder
@@ -411,16 +425,31 @@ func (s *system) run(rt *rapid.T, order string, hints []int) workflows.PaymentTo
 		return p.write.BringOrder
 	})
 	env.RegisterActivity(s.live.Load().ledger)
-	for _, after := range hints {
-		env.RegisterDelayedCallback(func() { env.SignalWorkflow(workflows.LookSignal, workflows.Hint{Source: workflows.FromWebhook}) },
-			time.Duration(after)*time.Millisecond)
-	}
+	hint(env, hints)
 	env.ExecuteWorkflow(workflows.PaymentToOrder, workflows.PaymentToOrderInput{Location: s.ghl.Location(), OrderID: order})
 	require.True(rt, env.IsWorkflowCompleted())
 	require.NoError(rt, env.GetWorkflowError())
 	var status workflows.PaymentToOrderStatus
 	require.NoError(rt, env.GetWorkflowResult(&status))
 	return status
+}
+
+// env is a test environment that begins when the claims of the dead have lapsed.
+func (s *system) env(rt *rapid.T) *testsuite.TestWorkflowEnvironment {
+	s.erase(rt, "claims")
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetTestTimeout(time.Minute)
+	return env
+}
+
+// hint sends hints so many milliseconds after the beginning.
+func hint(env *testsuite.TestWorkflowEnvironment, after []int) {
+	for _, ms := range after {
+		env.RegisterDelayedCallback(func() { env.SignalWorkflow(workflows.LookSignal, workflows.Hint{Source: workflows.FromWebhook}) },
+			time.Duration(ms)*time.Millisecond)
+	}
 }
 
 // register lets a step be run by whichever process lives at the time. A process that dies takes everything with it that
@@ -431,7 +460,8 @@ func register[I, O any](env *testsuite.TestWorkflowEnvironment, name string, s *
 		s.faults.Wait()
 		defer func() {
 			if death := recover(); death != nil {
-				if err = s.restart(); err == nil {
+				// What it had claimed lapses; by the clock of the test that has been so when it is begun again.
+				if err = errors.Join(s.lapse(), s.restart()); err == nil {
 					err = errDeath
 				}
 			}
