@@ -9,7 +9,7 @@ import (
 )
 
 // comparePage is how many ids are compared from one reading. It bounds the memory, whatever the ledger's size.
-const comparePage = 500
+const comparePage = 200
 
 // The columns by which pages of a comparison are read.
 const (
@@ -56,6 +56,35 @@ func (s *Store) ComparePages(
 		}
 		after = ids[len(ids)-1]
 	}
+}
+
+// Differences is domain.Compare of what ComparePages hands over, with the Since that the ledger knows: when what the sides
+// say of the record was last seen to change, so that news that were read a moment ago are young, however old they are.
+func Differences(kind domain.EntryKind, ghl *LedgerEntry, sage []LedgerEntry) []domain.Difference {
+	var here *domain.Entry
+	if ghl != nil {
+		here = &ghl.Entry
+	}
+	there := make([]domain.Entry, len(sage))
+	for i := range sage {
+		there[i] = sage[i].Entry
+	}
+	found := domain.Compare(kind, here, there)
+	for i := range found {
+		var since time.Time
+		if found[i].GHL != nil && ghl != nil {
+			since = ghl.ChangedAt
+		}
+		for _, e := range sage {
+			if e.Record == found[i].Record && e.ChangedAt.After(since) {
+				since = e.ChangedAt
+			}
+		}
+		if !since.IsZero() {
+			found[i].Since = since
+		}
+	}
+	return found
 }
 
 // compareNameless hands over the records at Sage that carry no id. They have nothing to do with each other, and there may

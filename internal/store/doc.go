@@ -1,8 +1,8 @@
 // Package store keeps what must outlive both a process and a workflow: which Sage record stands for which external
 // identity, the ledger of orders as last brought into Sage, the lifecycles of their goods with the delivery news about
-// them, what the sweeps saw last, parked items, decisions people took, cursors, the audit trail, and the connections:
-// which locations are connected, their state, their tokens and settings, and the writes that a read-only run would have
-// sent.
+// them, the books of what each side says of orders, payments, refunds and subscriptions, how far long runs have come, what
+// the sweeps saw last, parked items, alerts, decisions people took, cursors, the audit trail, and the connections: which
+// locations are connected, their state, their tokens and settings, and the writes that a read-only run would have sent.
 //
 // It is not the truth: the vendors are, and everything here but decisions, delivery news, the audit trail and the
 // connections can be found again from them. Tokens, settings and planned writes may be secret or personal: they come

@@ -39,7 +39,12 @@ const entryColumns = `location, kind, id, side, record, ext_id, order_id, subscr
 	digest, agreed, agreed_at`
 
 // unagreed is written as in the condition of the index entries_unagreed, or no database would use that.
-const unagreed = "side = 'ghl' AND digest <> agreed AND NOT test"
+// HighLevel's entries are told by having no record: told by their side, SQLite would look all of them up by time.
+const unagreed = "record = '' AND digest <> agreed AND NOT test"
+
+// entryBatch bounds the rows of one statement. Entries have many columns, and the time that SQLite's driver takes to find
+// a parameter grows with their number.
+const entryBatch = 8
 
 // putEntry keeps what only the store knows: when an entry was first seen, since when it is as it is, and what was agreed.
 const putEntry = ` ON CONFLICT (location, kind, id, side, record) DO UPDATE SET
@@ -67,26 +72,35 @@ func (s *Store) PutEntries(ctx context.Context, entries []LedgerEntry) error {
 	sorted := latest(entries, compareEntries)
 	now := time.Now()
 	err := s.inBatches(ctx, len(sorted), func(tx *sql.Tx, from, to int) error {
-		q := query{}
-		q.WriteString("INSERT INTO entries (" + entryColumns + ", month) VALUES ")
-		for i, e := range sorted[from:to] {
-			values, err := e.values(now)
-			if err != nil {
+		for some := range slices.Chunk(sorted[from:to], entryBatch) {
+			if err := putEntries(ctx, tx, some, now); err != nil {
 				return err
 			}
-			if i > 0 {
-				q.WriteString(", ")
-			}
-			q.WriteString(q.list(values...))
 		}
-		q.WriteString(putEntry)
-		_, err := tx.ExecContext(ctx, q.String(), q.args...)
-		return err
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("keep entries of the ledger: %w", err)
 	}
 	return nil
+}
+
+func putEntries(ctx context.Context, tx *sql.Tx, entries []LedgerEntry, now time.Time) error {
+	q := query{}
+	q.WriteString("INSERT INTO entries (" + entryColumns + ", month) VALUES ")
+	for i, e := range entries {
+		values, err := e.values(now)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			q.WriteString(", ")
+		}
+		q.WriteString(q.list(values...))
+	}
+	q.WriteString(putEntry)
+	_, err := tx.ExecContext(ctx, q.String(), q.args...)
+	return err
 }
 
 func (e LedgerEntry) check() error {

@@ -38,9 +38,11 @@ CREATE TABLE entries (
     agreed_at       BIGINT  NOT NULL,
     PRIMARY KEY (location, kind, id, side, record)
 );
-CREATE INDEX entries_by_time ON entries (location, kind, side, at, id, record);
--- What is not agreed is little beside what is, and it is what every sweep asks for.
-CREATE INDEX entries_unagreed ON entries (location, kind, at, id) WHERE side = 'ghl' AND digest <> agreed AND NOT test;
+-- The time comes second: until it has statistics, PostgreSQL takes an index that begins as the key does for as good as
+-- that, and would look ids up along a whole side.
+CREATE INDEX entries_by_time ON entries (location, at, kind, side);
+-- What is not agreed is little beside what is, and it is what every sweep asks for. HighLevel's entries have no record.
+CREATE INDEX entries_unagreed ON entries (location, kind, at, side, id) WHERE record = '' AND digest <> agreed AND NOT test;
 -- Sage's lists of what was deleted name its own records only.
 CREATE INDEX entries_by_record ON entries (location, kind, record) WHERE record <> '';
 CREATE INDEX entries_of_subscription ON entries (location, subscription_id, kind) WHERE subscription_id <> '';
