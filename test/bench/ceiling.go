@@ -159,6 +159,7 @@ func (s performance) last(ctx context.Context, i int, in json.RawMessage) (json.
 	if s.Waits {
 		_, location, object := parts(id)
 		options := beginning(ceilingWait, location, object, "Shipping of HighLevel order "+object)
+		options.StartDelay = s.Delay
 		hint := workflows.Hint{Source: workflows.FromSweep, Event: activities.FulfillmentOpened, At: time.Now().UTC()}
 		if _, err := s.temporal.SignalWithStartWorkflow(ctx, options.ID, workflows.LookSignal, hint, options, ceilingWait,
 			workflows.FulfillmentInput{Location: location, OrderID: object}); err != nil {

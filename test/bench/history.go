@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
@@ -116,6 +117,8 @@ type script struct {
 	Result json.RawMessage `json:"result"`
 	// Waits says that the last step started a workflow that waits for signals.
 	Waits bool `json:"waits"`
+	// Delay is how long the server was asked to keep that workflow before its first task.
+	Delay time.Duration `json:"delay"`
 }
 
 type step struct {
@@ -133,7 +136,7 @@ func scriptOf(ctx context.Context, temporal client.Client, payloads converter.Da
 		return script{}, err
 	}
 	var s script
-	if s.Waits, err = exists(ctx, temporal, p.life); err != nil {
+	if s.Waits, s.Delay, err = handedOn(ctx, temporal, p.life); err != nil {
 		return s, err
 	}
 	byEvent := map[int64]int{}
@@ -164,14 +167,15 @@ func scriptOf(ctx context.Context, temporal client.Client, payloads converter.Da
 	return s, nil
 }
 
-func exists(ctx context.Context, temporal client.Client, id string) (bool, error) {
-	_, err := temporal.DescribeWorkflowExecution(ctx, id, "")
+// handedOn tells whether a workflow exists, and with what delay it was started.
+func handedOn(ctx context.Context, temporal client.Client, id string) (bool, time.Duration, error) {
+	events, err := historyOf(ctx, temporal, id)
 	var missing *serviceerror.NotFound
-	if errors.As(err, &missing) {
-		return false, nil
+	if errors.As(err, &missing) || (err == nil && len(events) == 0) {
+		return false, 0, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("look for %s: %w", id, err)
+		return false, 0, err
 	}
-	return true, nil
+	return true, events[0].GetWorkflowExecutionStartedEventAttributes().GetFirstWorkflowTaskBackoff().AsDuration(), nil
 }
