@@ -263,6 +263,11 @@ func (d *Directory) tenantOf(c store.Connection) (*sage.Client, activities.SageS
 	if err != nil {
 		return nil, none, err
 	}
+	books := d.config.Books
+	if own.Books != nil {
+		books = *own.Books
+	}
+	settings.Books = booksSettings(books)
 	client, err := d.sageClient(c.Location, chosen)
 	return client, settings, err
 }

@@ -55,6 +55,7 @@ type record struct {
 	Orders       ordersRecord `json:"orders"`
 	// Shipping is nil in what was sealed before a connection could have its own.
 	Shipping *shippingRecord `json:"shipping,omitempty"`
+	Books    *booksRecord    `json:"books,omitempty"`
 }
 
 type sageRecord struct {
@@ -97,6 +98,51 @@ type shippingRecord struct {
 	TaskType            int64         `json:"taskType,omitempty"`
 }
 
+// booksRecord says how payments and subscriptions are entered.
+type booksRecord struct {
+	Rows          bool   `json:"rows"`
+	Refunds       string `json:"refunds"`
+	Foreign       string `json:"foreign"`
+	Currency      string `json:"currency,omitempty"`
+	SalesRepExtID string `json:"salesRepExtId,omitempty"`
+	RenewalOrders bool   `json:"renewalOrders"`
+	StatusOpen    int64  `json:"statusOpen,omitempty"`
+	StatusWon     int64  `json:"statusWon,omitempty"`
+	StatusLost    int64  `json:"statusLost,omitempty"`
+	Probability   int64  `json:"probability"`
+}
+
+func booksRecordOf(b *config.Books) *booksRecord {
+	if b == nil {
+		return nil
+	}
+	return &booksRecord{
+		Rows: b.Rows, Refunds: string(b.Refunds), Foreign: string(b.Foreign), Currency: b.Currency, SalesRepExtID: b.SalesRepExtID,
+		RenewalOrders: b.RenewalOrders, StatusOpen: b.StatusOpen, StatusWon: b.StatusWon, StatusLost: b.StatusLost,
+		Probability: b.Probability,
+	}
+}
+
+func (r *booksRecord) settings() *config.Books {
+	if r == nil {
+		return nil
+	}
+	return &config.Books{
+		Rows: r.Rows, Refunds: config.RefundRows(r.Refunds), Foreign: config.ForeignPayments(r.Foreign), Currency: r.Currency,
+		SalesRepExtID: r.SalesRepExtID, RenewalOrders: r.RenewalOrders, StatusOpen: r.StatusOpen, StatusWon: r.StatusWon,
+		StatusLost: r.StatusLost, Probability: r.Probability,
+	}
+}
+
+// booksSettings says the same in the words of the steps.
+func booksSettings(b config.Books) activities.BooksSettings {
+	return activities.BooksSettings{
+		NoRows: !b.Rows, Refunds: activities.Instead(b.Refunds), Foreign: activities.Instead(b.Foreign), Currency: b.Currency,
+		SalesRepExtID: b.SalesRepExtID, RenewalOrders: b.RenewalOrders, OpportunityOpen: b.StatusOpen, OpportunityWon: b.StatusWon,
+		OpportunityLost: b.StatusLost, Probability: b.Probability,
+	}
+}
+
 func shippingRecordOf(s *config.Shipping) *shippingRecord {
 	if s == nil {
 		return nil
@@ -123,6 +169,7 @@ func (r *shippingRecord) settings() *config.Shipping {
 func recordOf(s config.Settings) record {
 	return record{
 		Shipping:     shippingRecordOf(s.Shipping),
+		Books:        booksRecordOf(s.Books),
 		PrivateToken: s.GHL.PrivateToken.Reveal(),
 		Sage: sageRecord{
 			BaseURL: string(s.Sage.BaseURL), PublicKey: s.Sage.PublicKey.Reveal(), PrivateKey: s.Sage.PrivateKey.Reveal(),
@@ -142,7 +189,8 @@ func recordOf(s config.Settings) record {
 func (r record) settings() config.Settings {
 	return config.Settings{
 		Shipping: r.Shipping.settings(),
-		GHL: config.GHL{PrivateToken: secret.Text(r.PrivateToken)},
+		Books:    r.Books.settings(),
+		GHL:      config.GHL{PrivateToken: secret.Text(r.PrivateToken)},
 		Sage: config.Sage{
 			BaseURL: config.BaseURL(r.Sage.BaseURL), PublicKey: secret.Text(r.Sage.PublicKey),
 			PrivateKey: secret.Text(r.Sage.PrivateKey), RequestsPerSecond: r.Sage.RequestsPerSecond,

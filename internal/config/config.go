@@ -143,8 +143,19 @@ type Sync struct {
 	ReconcileDeepInterval time.Duration `envconfig:"RECONCILE_DEEP_INTERVAL" default:"24h" desc:"Time between two reconciliations of everything within REFUND_WINDOW."`
 }
 
-// Books says how what both sides hold is compared.
+// Books says how payments and subscriptions are entered in Sage, and how what both sides hold is compared.
 type Books struct {
+	Rows          bool            `envconfig:"SALES_ROWS" own:"true" default:"true" desc:"Enter each payment as a row of Sage's booked sales (/sales)."`
+	Refunds       RefundRows      `envconfig:"SALES_REFUNDS" own:"true" default:"negative" desc:"How refunds are entered: negative as rows below 0, activity as activities on the account for tenants that take no such rows, skip not at all."`
+	Foreign       ForeignPayments `envconfig:"SALES_FOREIGN" own:"true" default:"skip" desc:"Payments in another currency than the rows, which name none: skip keeps them out of Sage, activity tells of them in activities on the account. They are never summed with the others."`
+	Currency      string          `envconfig:"SALES_CURRENCY" own:"true" desc:"Currency of the rows, such as EUR. Needed only where the branch in Sage has none and the tenant has several."`
+	SalesRepExtID string          `envconfig:"SALES_REP_EXT_ID" own:"true" desc:"External id of the user who owns the rows. Unset takes the one that the user has in Sage, or else the user's number."`
+	RenewalOrders bool            `envconfig:"RENEWAL_ORDERS" own:"true" default:"false" desc:"Give each payment that has no order in HighLevel, such as a renewal, an order of its own in Sage."`
+	StatusOpen    int64           `envconfig:"SAGE_OPPORTUNITY_STATUS_OPEN" own:"true" desc:"Status of the opportunity of a subscription that has not begun. Needed only where there is more than one choice."`
+	StatusWon     int64           `envconfig:"SAGE_OPPORTUNITY_STATUS_WON" own:"true" desc:"Status of the opportunity of a subscription that runs. Needed only where there is more than one choice."`
+	StatusLost    int64           `envconfig:"SAGE_OPPORTUNITY_STATUS_LOST" own:"true" desc:"Status of the opportunity of a subscription that has ended. Needed only where there is more than one choice."`
+	Probability   int64           `envconfig:"SAGE_OPPORTUNITY_PROBABILITY" own:"true" default:"5" desc:"Sales probability of new opportunities, from 0 to 10."`
+
 	DifferenceAge time.Duration `envconfig:"DIFFERENCE_AGE" default:"30m" desc:"How old a difference between HighLevel and Sage may become before it counts as one. Until then it is in flight. 0s counts it at once."`
 }
 

@@ -18,6 +18,8 @@ type Settings struct {
 	Orders Orders
 	// Shipping is nil in settings that were made before a connection could have its own: then the environment's count.
 	Shipping *Shipping
+	// Books is nil in the same way.
+	Books *Books
 }
 
 // LoadSettings reads the settings of one connection from a file of lines NAME=value, with the names of the environment
@@ -63,11 +65,13 @@ func LoadSettings(file io.Reader) (Settings, error) {
 	}
 	c.validateSage(check)
 	c.validateShipping(check)
+	c.validateBooks(check)
 	if len(faults) > 0 {
 		slices.SortFunc(faults, func(a, b Fault) int { return cmp.Compare(a.Variable, b.Variable) })
 		return Settings{}, faults
 	}
-	return Settings{GHL: GHL{PrivateToken: c.GHL.PrivateToken}, Sage: c.Sage, Orders: c.Orders, Shipping: &c.Shipping}, nil
+	return Settings{GHL: GHL{PrivateToken: c.GHL.PrivateToken}, Sage: c.Sage, Orders: c.Orders, Shipping: &c.Shipping,
+		Books: &c.Books}, nil
 }
 
 // readFrom reads the variable from a text instead of the environment, with its default if the text is empty.

@@ -284,6 +284,35 @@ func (o *TestOrders) Decode(value string) error {
 	return oneOf(o, value, DropTestOrders, OnlyTestOrders)
 }
 
+// RefundRows says how refunds are entered in Sage.
+type RefundRows string
+
+// The ways.
+const (
+	NegativeRefunds RefundRows = "negative"
+	RefundActivity  RefundRows = "activity"
+	SkipRefunds     RefundRows = "skip"
+)
+
+// Decode implements envconfig.Decoder.
+func (r *RefundRows) Decode(value string) error {
+	return oneOf(r, value, NegativeRefunds, RefundActivity, SkipRefunds)
+}
+
+// ForeignPayments says what becomes of payments in another currency than the rows of sales.
+type ForeignPayments string
+
+// The ways.
+const (
+	SkipForeign     ForeignPayments = "skip"
+	ForeignActivity ForeignPayments = "activity"
+)
+
+// Decode implements envconfig.Decoder.
+func (f *ForeignPayments) Decode(value string) error {
+	return oneOf(f, value, SkipForeign, ForeignActivity)
+}
+
 // UntrackedShipment says what a fulfilment without a tracking number means.
 type UntrackedShipment string
 

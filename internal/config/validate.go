@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/tallystick/tallystick/domain"
 	"github.com/tallystick/tallystick/internal/notify"
 )
 
@@ -37,6 +38,7 @@ func (c Config) validate() (faults []Fault) {
 	c.validateAccess(check)
 	c.validateSage(check)
 	c.validateShipping(check)
+	c.validateBooks(check)
 	c.validateTelling(check)
 	c.validateWatchdog(check)
 	c.validateTimes(check)
@@ -106,6 +108,21 @@ func (c Config) validateShipping(check checker) {
 		check(id >= 0, name, "is no id: ids are positive, starter check lists them")
 	}
 	check(s.Settle >= time.Second, "GHL_SETTLE_DELAY", "must be at least 1s")
+}
+
+func (c Config) validateBooks(check checker) {
+	b := c.Books
+	for name, id := range map[string]int64{
+		"SAGE_OPPORTUNITY_STATUS_OPEN": b.StatusOpen, "SAGE_OPPORTUNITY_STATUS_WON": b.StatusWon,
+		"SAGE_OPPORTUNITY_STATUS_LOST": b.StatusLost,
+	} {
+		check(id >= 0, name, "is no id: ids are positive, starter check lists them")
+	}
+	check(b.Probability >= 0 && b.Probability <= 10, "SAGE_OPPORTUNITY_PROBABILITY", "must be from 0 to 10")
+	if b.Currency != "" {
+		_, err := domain.ParseCurrency(b.Currency)
+		check(err == nil, "SALES_CURRENCY", "is no ISO 4217 currency, such as EUR")
+	}
 }
 
 func (c Config) validateTelling(check checker) {
