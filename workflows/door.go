@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -110,6 +111,41 @@ func (d Door) LookAtConnection(ctx context.Context, location string, hint Hint) 
 		return fmt.Errorf("hand the connection of location %s to Temporal: %w", location, err)
 	}
 	return nil
+}
+
+// Reconcile starts a reconciliation of a location that no schedule starts, or returns the one that runs, whatever that one
+// was asked for.
+func (d Door) Reconcile(ctx context.Context, in SubscriptionReconciliationInput) (client.WorkflowRun, error) {
+	in.Asked, in.Backfill, in.Resume = true, nil, nil
+	id, summary, urgency := ReconciliationID(in.Location), "Both sides' books of HighLevel location "+in.Location, SweepPriority
+	if in.Deep {
+		id, urgency = DeepReconciliationID(in.Location), DeepSweepPriority
+	}
+	return d.reconcile(ctx, id, summary, urgency, in)
+}
+
+// Backfill starts to bring what is older than the books, or returns the backfill that runs, whatever its period. It has the
+// least priority, and so has all that it hands on: years of orders hold up nothing that happens meanwhile.
+func (d Door) Backfill(ctx context.Context, location string, period activities.Period) (client.WorkflowRun, error) {
+	return d.reconcile(ctx, BackfillID(location), "Backfill of HighLevel location "+location, DeepSweepPriority,
+		SubscriptionReconciliationInput{Location: location, Asked: true, Backfill: &period})
+}
+
+func (d Door) reconcile(
+	ctx context.Context, id, summary string, urgency int, in SubscriptionReconciliationInput,
+) (client.WorkflowRun, error) {
+	run, err := d.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                       id,
+		TaskQueue:                MainQueue,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		TypedSearchAttributes:    temporal.NewSearchAttributes(LocationAttribute.ValueSet(in.Location)),
+		StaticSummary:            summary,
+		Priority:                 Priority(in.Location, urgency),
+	}, SubscriptionReconciliationType, in)
+	if err != nil {
+		return nil, fmt.Errorf("hand %s to Temporal: %w", id, err)
+	}
+	return run, nil
 }
 
 // urgency is how urgent it is to follow a hint. One that a step hands on is as urgent as the step: the orders that are

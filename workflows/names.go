@@ -18,6 +18,8 @@ const (
 
 	ConnectionUpkeepType = "ConnectionUpkeep"
 
+	SubscriptionReconciliationType = "SubscriptionReconciliation"
+
 	WatchdogType = "Watchdog"
 )
 
@@ -106,6 +108,10 @@ const (
 
 	fulfillmentPrefix      = "fulfillment"
 	fulfillmentSweepPrefix = "fulfillment-sweep"
+
+	reconciliationPrefix     = "subscription-reconciliation"
+	deepReconciliationPrefix = "subscription-reconciliation-deep"
+	backfillPrefix           = "subscription-reconciliation-backfill"
 )
 
 // PaymentToOrderID is the workflow id of the process for one HighLevel order.
@@ -129,6 +135,16 @@ func FulfillmentID(location, order string) string { return id(fulfillmentPrefix,
 
 // FulfillmentSweepID is the id of the schedule, and the stem of the workflow ids, of the sweep over a location's shipping.
 func FulfillmentSweepID(location string) string { return id(fulfillmentSweepPrefix, location) }
+
+// ReconciliationID is the id of the schedule, and the stem of the workflow ids, of a location's reconciliation. A run that
+// no schedule started has it as its workflow id.
+func ReconciliationID(location string) string { return id(reconciliationPrefix, location) }
+
+// DeepReconciliationID is the same for the reconciliation of all of which refunds are still expected.
+func DeepReconciliationID(location string) string { return id(deepReconciliationPrefix, location) }
+
+// BackfillID is the workflow id of a location's backfill.
+func BackfillID(location string) string { return id(backfillPrefix, location) }
 
 // ConnectionUpkeepID is the workflow id of the process for the connection of a location.
 func ConnectionUpkeepID(location string) string { return id(connectionPrefix, location) }

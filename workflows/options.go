@@ -41,6 +41,11 @@ func choreStep(ctx workflow.Context, summary string) workflow.Context {
 	return onQueue(ctx, MainQueue, time.Minute, summary)
 }
 
+// comparingStep is for a comparison of all that the store has of a location.
+func comparingStep(ctx workflow.Context, summary string) workflow.Context {
+	return onQueue(ctx, MainQueue, 10*time.Minute, summary)
+}
+
 // tellingStep is for a message to people. A service that is away is asked less and less often, and not for ever: the log
 // has been told, and what is to be done shows in the state of the connection.
 func tellingStep(ctx workflow.Context, summary string) workflow.Context {

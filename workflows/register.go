@@ -13,5 +13,6 @@ func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(Fulfillment, workflow.RegisterOptions{Name: FulfillmentType})
 	r.RegisterWorkflowWithOptions(FulfillmentSweep, workflow.RegisterOptions{Name: FulfillmentSweepType})
 	r.RegisterWorkflowWithOptions(ConnectionUpkeep, workflow.RegisterOptions{Name: ConnectionUpkeepType})
+	r.RegisterWorkflowWithOptions(SubscriptionReconciliation, workflow.RegisterOptions{Name: SubscriptionReconciliationType})
 	r.RegisterWorkflowWithOptions(Watchdog, workflow.RegisterOptions{Name: WatchdogType})
 }
