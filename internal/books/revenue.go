@@ -1,0 +1,309 @@
+package books
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tallystick/tallystick/domain"
+	"github.com/tallystick/tallystick/internal/store"
+)
+
+// RevenueQuery says of what the revenue is reported.
+type RevenueQuery struct {
+	Location string
+	// Month is any moment of the month in UTC.
+	Month time.Time
+	// ByProduct and BySubscription add a line for each product and for each subscription by which there was anything.
+	ByProduct, BySubscription bool
+}
+
+// The groups of lines.
+const (
+	TotalGroup        = "total"
+	ProductGroup      = "product"
+	SubscriptionGroup = "subscription"
+)
+
+// Revenue is what both sides took in a month.
+type Revenue struct {
+	Location string `json:"location"`
+	// Month is as 2006-01.
+	Month string `json:"month"`
+	// Lines are the totals of each currency, then those of products and of subscriptions, each group by id and currency. The
+	// lines of a group sum up to its totals, but for rounding in Recurring.
+	Lines []RevenueLine `json:"lines"`
+}
+
+// RevenueLine is one currency's revenue, of everything or of one product or subscription. Currencies are never mixed, nor
+// is what is kept apart with what is not.
+type RevenueLine struct {
+	Group string `json:"group"`
+	// ID is that of the product or the subscription; empty for what belongs to none. Name is a subscription's plan.
+	ID       string          `json:"id,omitempty"`
+	Name     string          `json:"name,omitempty"`
+	Currency domain.Currency `json:"currency"`
+	// Apart says that Sage has no place for it by rule.
+	Apart bool    `json:"apart,omitempty"`
+	GHL   Figures `json:"ghl"`
+	Sage  Figures `json:"sage"`
+}
+
+// Figures are one side's, all of one currency. The ledger holds the present: Recurring of a month that is past is made of
+// today's instalments, see store.SubscriptionSum.
+type Figures struct {
+	// Gross is of settled payments, Refunds what was given back in the month, positive, of whatever month's payments.
+	Gross   domain.Money `json:"gross"`
+	Refunds domain.Money `json:"refunds"`
+	Net     domain.Money `json:"net"`
+	// Payments and Refunded count what is in Gross and in Refunds.
+	Payments int64 `json:"payments"`
+	Refunded int64 `json:"refunded"`
+	// Recurring is what the Earning subscriptions make in a month (MRR). Of those in Unknown nobody knows how often they are
+	// paid, so they are not in it.
+	Recurring domain.Money `json:"recurring"`
+	Earning   Subscribers  `json:"earning"`
+	Unknown   Subscribers  `json:"unknown"`
+	// New began in the month, Churned ended in it, and the next renewal of Renewals is in it.
+	New      Subscribers `json:"new"`
+	Churned  Subscribers `json:"churned"`
+	Renewals Subscribers `json:"renewals"`
+}
+
+// Subscribers are subscriptions and the sum of one instalment of each.
+type Subscribers struct {
+	Count  int64        `json:"count"`
+	Amount domain.Money `json:"amount"`
+}
+
+func noFigures(currency domain.Currency) Figures {
+	none := domain.NewMoney(0, currency)
+	some := Subscribers{Amount: none}
+	return Figures{
+		Gross: none, Refunds: none, Net: none, Recurring: none,
+		Earning: some, Unknown: some, New: some, Churned: some, Renewals: some,
+	}
+}
+
+// RevenueOf makes the report of a month.
+func RevenueOf(ctx context.Context, s *store.Store, q RevenueQuery) (Revenue, error) {
+	if q.Month.IsZero() {
+		return Revenue{}, errors.New("report the revenue: no month is given")
+	}
+	year, month, _ := q.Month.UTC().Date()
+	b := revenue{store: s, query: q, lines: map[revenueKey]*RevenueLine{}}
+	b.begin = time.Date(year, month, 1, 0, 0, 0, 0, time.UTC)
+	b.end = b.begin.AddDate(0, 1, 0)
+	steps := []func(context.Context) error{b.totals}
+	if q.ByProduct {
+		steps = append(steps, b.products)
+	}
+	if q.BySubscription {
+		steps = append(steps, b.subscriptions)
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return Revenue{}, fmt.Errorf("report the revenue: %w", err)
+		}
+	}
+	return Revenue{Location: q.Location, Month: b.begin.Format("2006-01"), Lines: b.sorted()}, nil
+}
+
+// revenue is a report on its way.
+type revenue struct {
+	store      *store.Store
+	query      RevenueQuery
+	begin, end time.Time
+	lines      map[revenueKey]*RevenueLine
+}
+
+type revenueKey struct {
+	group, id string
+	currency  domain.Currency
+	apart     bool
+}
+
+// line is the line of a key, made when it is first asked for, and the side's figures on it. At Sage, apart means nothing.
+func (b *revenue) line(key revenueKey, side domain.Side) (*RevenueLine, *Figures) {
+	key.apart = key.apart && side == domain.HighLevelSide
+	l := b.lines[key]
+	if l == nil {
+		none := noFigures(key.currency)
+		l = &RevenueLine{Group: key.group, ID: key.id, Currency: key.currency, Apart: key.apart, GHL: none, Sage: none}
+		b.lines[key] = l
+	}
+	if side == domain.HighLevelSide {
+		return l, &l.GHL
+	}
+	return l, &l.Sage
+}
+
+func (b *revenue) sorted() []RevenueLine {
+	lines := make([]RevenueLine, 0, len(b.lines))
+	for _, l := range b.lines {
+		lines = append(lines, *l)
+	}
+	groups := []string{TotalGroup, ProductGroup, SubscriptionGroup}
+	slices.SortFunc(lines, func(a, b RevenueLine) int {
+		return cmp.Or(cmp.Compare(slices.Index(groups, a.Group), slices.Index(groups, b.Group)),
+			cmp.Compare(a.ID, b.ID), cmp.Compare(a.Currency, b.Currency), cmp.Compare(order(a.Apart), order(b.Apart)))
+	})
+	return lines
+}
+
+func order(apart bool) int {
+	if apart {
+		return 1
+	}
+	return 0
+}
+
+func (b *revenue) totals(ctx context.Context) error {
+	if err := b.taken(ctx, TotalGroup, store.SumFilter{}); err != nil {
+		return err
+	}
+	return b.recurring(ctx, TotalGroup, false)
+}
+
+func (b *revenue) products(ctx context.Context) error {
+	if err := b.taken(ctx, ProductGroup, store.SumFilter{ByProduct: true}); err != nil {
+		return err
+	}
+	return b.recurring(ctx, ProductGroup, true)
+}
+
+// taken adds what payments and refunds came to.
+func (b *revenue) taken(ctx context.Context, group string, f store.SumFilter) error {
+	f.Location, f.From, f.Before = b.query.Location, b.begin, b.end
+	sums, err := b.store.Sums(ctx, f)
+	if err != nil {
+		return err
+	}
+	list, err := store.RevenueOf(sums)
+	if err != nil {
+		return err
+	}
+	for _, r := range list {
+		// One of the two is empty, as one of them at most is asked for.
+		key := revenueKey{group, r.ProductID + r.SubscriptionID, r.Gross.Currency, r.Apart}
+		_, figures := b.line(key, r.Side)
+		figures.Payments += r.Payments
+		figures.Refunded += r.Refunded
+		if err := addAll(to{&figures.Gross, r.Gross}, to{&figures.Refunds, r.Refunds}, to{&figures.Net, r.Net}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recurring adds what subscriptions come to.
+func (b *revenue) recurring(ctx context.Context, group string, byProduct bool) error {
+	sums, err := b.store.SubscriptionSums(ctx, b.query.Location, b.begin)
+	if err != nil {
+		return err
+	}
+	for i := range sums {
+		sums[i].Apart = sums[i].Apart && sums[i].Side == domain.HighLevelSide // before anything is rounded
+	}
+	list, err := store.RecurringOf(sums, byProduct)
+	if err != nil {
+		return err
+	}
+	for _, r := range list {
+		_, figures := b.line(revenueKey{group, r.ProductID, r.Monthly.Currency, r.Apart}, r.Side)
+		if err := figures.add(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// to is an amount that is added to another.
+type to struct {
+	total  *domain.Money
+	amount domain.Money
+}
+
+func addAll(all ...to) error {
+	for _, a := range all {
+		sum, err := a.total.Add(a.amount)
+		if err != nil {
+			return err
+		}
+		*a.total = sum
+	}
+	return nil
+}
+
+func (f *Figures) add(r store.Recurring) error {
+	for _, t := range []struct {
+		to   *Subscribers
+		from store.SubscriptionTally
+	}{{&f.Earning, r.Earning}, {&f.Unknown, r.Unknown}, {&f.New, r.New}, {&f.Churned, r.Churned}, {&f.Renewals, r.Renewals}} {
+		t.to.Count += t.from.Count
+		if err := addAll(to{&t.to.Amount, t.from.Amount}); err != nil {
+			return err
+		}
+	}
+	return addAll(to{&f.Recurring, r.Monthly})
+}
+
+// subscriptions adds a line for each subscription. There may be tens of thousands of them, which the store sums up by
+// product only, so they are read page by page.
+func (b *revenue) subscriptions(ctx context.Context) error {
+	if err := b.taken(ctx, SubscriptionGroup, store.SumFilter{BySubscription: true}); err != nil {
+		return err
+	}
+	filter := store.EntryFilter{Location: b.query.Location, Kind: domain.SubscriptionEntry, Page: store.Page{Limit: 1000}}
+	for {
+		entries, next, err := b.store.Entries(ctx, filter)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if err := b.subscription(e.Entry); err != nil {
+				return err
+			}
+		}
+		if filter.After = next; next == "" {
+			return nil
+		}
+	}
+}
+
+// subscription counts one subscription as store.SubscriptionSums does in SQL.
+func (b *revenue) subscription(e domain.Entry) error {
+	u := store.SubscriptionSum{State: domain.SubscriptionState(e.Status), Every: e.Every}
+	nothing := store.SubscriptionTally{Amount: domain.NewMoney(0, e.Amount.Currency)}
+	u.Running, u.New, u.Churned, u.Renewals = nothing, nothing, nothing, nothing
+	ended := u.State.Ended() || domain.Stage(e.Status) == domain.StageLost
+	within := func(at time.Time) bool { return !at.Before(b.begin) && at.Before(b.end) }
+	for _, t := range []struct {
+		to  *store.SubscriptionTally
+		has bool
+	}{
+		{&u.Running, e.At.Before(b.end) && (!e.Until.Before(b.end) || e.Until.IsZero() && !ended)},
+		{&u.New, within(e.At)},
+		{&u.Churned, ended && within(e.Until)},
+		{&u.Renewals, !ended && within(e.Next)},
+	} {
+		if t.has {
+			*t.to = store.SubscriptionTally{Count: 1, Amount: e.Amount}
+		}
+	}
+	if !e.Counts() || u.Running.Count+u.New.Count+u.Churned.Count+u.Renewals.Count == 0 {
+		return nil
+	}
+	list, err := store.RecurringOf([]store.SubscriptionSum{u}, false)
+	if err != nil {
+		return err
+	}
+	l, figures := b.line(revenueKey{SubscriptionGroup, e.ID, e.Amount.Currency, e.Apart}, e.Side)
+	if l.Name == "" || e.Side == domain.HighLevelSide {
+		l.Name = e.Name
+	}
+	return figures.add(list[0])
+}
