@@ -20,11 +20,12 @@ const dialTime = 10 * time.Second
 
 // desk is what a command that acts has at hand.
 type desk struct {
-	config   config.Config
-	location string
-	store    *store.Store
-	temporal client.Client
-	door     workflows.Door
+	config    config.Config
+	location  string
+	store     *store.Store
+	temporal  client.Client
+	door      workflows.Door
+	reconcile reconciler
 }
 
 // withTemporal runs a command that needs Temporal.
@@ -69,6 +70,7 @@ func (a *app) withDesk(ctx context.Context, where *location, do func(*desk) erro
 	}
 	return a.withTemporal(ctx, func(_ config.Config, temporal client.Client) (err error) {
 		d.temporal, d.door = temporal, workflows.Door{Temporal: temporal}
+		d.reconcile = d.startReconciliation
 		if d.store, err = a.openStore(ctx, c); err != nil {
 			return err
 		}

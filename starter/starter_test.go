@@ -148,6 +148,7 @@ func TestEachCommandHasItsFlags(t *testing.T) {
 	reading := []string{
 		"starter check", "starter status", "starter schedules list", "starter version", "starter connect list", "starter connect show",
 		"starter connect installed", "starter keys list", "starter fulfillment list", "starter fulfillment show", "starter hooks list",
+		"starter report revenue",
 	}
 	neither := []string{"starter serve"}
 	var walk func(*cobra.Command)

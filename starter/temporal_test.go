@@ -58,6 +58,7 @@ func TestCommandsOnARealServer(t *testing.T) {
 	t.Run("replay", func(t *testing.T) { replayChooses(t, temporal, db) })
 	t.Run("match", func(t *testing.T) { matchDecides(t, temporal, db) })
 	t.Run("shipping", func(t *testing.T) { shippingIsSeenAndSaid(t, temporal, db) })
+	t.Run("repair", func(t *testing.T) { repairIsCarriedOut(t, temporal, db) })
 	t.Run("sweep", func(t *testing.T) { sweepRuns(t, temporal) })
 }
 
