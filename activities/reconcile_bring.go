@@ -62,11 +62,12 @@ type booksRun struct {
 	result BringBooksResult
 }
 
-func (b *booksRun) prepare(ctx context.Context) (err error) {
+// prepare connects to the tenant, and reads what its opportunities look like where that matters.
+func (b *booksRun) prepare(ctx context.Context, opportunities bool) (err error) {
 	if b.conn, err = b.sage.connect(ctx, b.in.Location); err != nil {
 		return err
 	}
-	b.words, err = b.conn.booksWords(ctx)
+	b.words, err = b.conn.booksWords(ctx, opportunities)
 	return err
 }
 

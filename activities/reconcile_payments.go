@@ -17,7 +17,10 @@ import (
 type paymentsRun struct{ booksRun }
 
 func (p *paymentsRun) run(ctx context.Context) error {
-	if err := p.prepare(ctx); err != nil {
+	if len(p.in.IDs) == 0 {
+		return nil
+	}
+	if err := p.prepare(ctx, false); err != nil {
 		return err
 	}
 	for ids := range slices.Chunk(p.in.IDs, broughtAtOnce) {
@@ -227,8 +230,7 @@ func (p *paymentsRun) findRemembered(ctx context.Context, byID map[string]*payme
 	lost := map[int64]store.LedgerEntry{}
 	for _, one := range byID {
 		for _, e := range one.known {
-			id := recordID(e)
-			if id != 0 && !e.Gone && !found[id] {
+			if id := recordID(e); id != 0 && !found[id] {
 				lost[id] = e
 			}
 		}

@@ -127,7 +127,7 @@ func (r *sageReading) run(ctx context.Context) (err error) {
 	if r.conn, err = r.sage.connect(ctx, r.in.Location); err != nil {
 		return err
 	}
-	if r.words, err = r.conn.booksWords(ctx); err != nil {
+	if r.words, err = r.conn.booksWords(ctx, r.in.Part == SageOpportunities || r.in.Part == SageUnlisted); err != nil {
 		return err
 	}
 	var entries []store.LedgerEntry
@@ -154,26 +154,46 @@ func (r *sageReading) run(ctx context.Context) (err error) {
 // a deletion moves it is not documented (A110).
 var sageLists = []string{"dateCreated", "dateUpdated", "dateDeleted"}
 
-// readPart reads rows in descending order of their ids, so that a page is found again whatever happened meanwhile (A141).
-// A row that is made meanwhile has a higher id and is left to the next run, whose lists begin before this one.
+// readPart reads lists of a part until they are through or the step has read enough.
 func readPart[T sage.Record, F any](
 	ctx context.Context, r *sageReading, from *sage.Resource[T, F], prefix string,
 	entry func(T) (sage.Audit, domain.Entry, bool),
-) ([]store.LedgerEntry, error) {
-	var entries []store.LedgerEntry
-	rows, below := 0, r.in.At.Below
-	options := []sage.Where{sage.Like("extId", prefix+"%"), {}}
-	for i, like := range options {
+) (entries []store.LedgerEntry, err error) {
+	seen := map[string]bool{}
+	for rows := 0; rows < booksAtOnce && !r.page.Done; {
+		listed, n, err := readList(ctx, r, from, prefix, booksAtOnce-rows, entry)
+		if err != nil {
+			return nil, err
+		}
+		rows += n
+		for _, e := range listed {
+			if !seen[e.Record] { // most of what changed was made not long before
+				seen[e.Record] = true
+				entries = append(entries, e)
+			}
+		}
+	}
+	return entries, nil
+}
+
+// readList reads rows of one list in descending order of their ids, so that a page is found again whatever happened
+// meanwhile (A141). A row that is made meanwhile has a higher id and is left to the next run, whose lists begin before
+// this one. Where Sage refuses a pattern on external ids, the list is read without (A111); where it refuses to compare
+// dates of deletion, there is no such list (A110).
+func readList[T sage.Record, F any](
+	ctx context.Context, r *sageReading, from *sage.Resource[T, F], prefix string, limit int,
+	entry func(T) (sage.Audit, domain.Entry, bool),
+) (entries []store.LedgerEntry, rows int, err error) {
+	below := int64(0)
+	for _, like := range []sage.Where{sage.Like("extId", prefix+"%"), {}} {
 		refused := false
-		for row, err := range from.List(ctx, sage.ListOptions{
-			Where: r.where(like), Order: "id", PageSize: sageBooksPage,
-		}) {
-			if refusesFilter(err) && rows == 0 && (i == 0 || r.in.At.List == len(sageLists)-1) {
-				refused = true // first without the pattern (A111), then without dates of deletion
+		for row, err := range from.List(ctx, sage.ListOptions{Where: r.where(like), Order: "id", PageSize: sageBooksPage}) {
+			if last := like.IsZero(); refusesFilter(err) && rows == 0 && (!last || r.page.Next.List == len(sageLists)-1) {
+				refused = true
 				break
 			}
 			if err != nil {
-				return nil, err
+				return nil, rows, err
 			}
 			audit, e, ours := entry(row)
 			rows++
@@ -184,7 +204,7 @@ func readPart[T sage.Record, F any](
 			if ours {
 				entries = append(entries, store.LedgerEntry{Location: r.in.Location, Entry: asRecord(e, audit), SeenAt: r.seenAt})
 			}
-			if rows == booksAtOnce {
+			if rows == limit {
 				break
 			}
 		}
@@ -192,32 +212,32 @@ func readPart[T sage.Record, F any](
 			break
 		}
 	}
-	r.next(rows == booksAtOnce, below)
-	return entries, nil
+	r.next(rows == limit, below)
+	return entries, rows, nil
 }
 
-// next is where the following step goes on: in the same list, in the next one, or nowhere.
+// next is where reading goes on: in the same list, in the next one, or nowhere.
 func (r *sageReading) next(more bool, below int64) {
 	switch {
 	case more:
 		r.page.Next.Below = below
-	case r.in.Window.SageSince.IsZero(), r.in.At.List >= len(sageLists)-1:
+	case r.in.Window.SageSince.IsZero(), r.page.Next.List >= len(sageLists)-1:
 		r.page.Done = true
 	default:
-		r.page.Next = SageBooksCursor{List: r.in.At.List + 1}
+		r.page.Next = SageBooksCursor{List: r.page.Next.List + 1}
 	}
 }
 
 func (r *sageReading) where(like sage.Where) sage.Where {
 	var filters []sage.Where
 	if since := r.in.Window.SageSince; !since.IsZero() {
-		filters = append(filters, sage.Gt(sageLists[min(max(r.in.At.List, 0), len(sageLists)-1)], since.Add(-sage.ChangedMargin)))
+		filters = append(filters, sage.Gt(sageLists[min(max(r.page.Next.List, 0), len(sageLists)-1)], since.Add(-sage.ChangedMargin)))
 	}
 	if !like.IsZero() {
 		filters = append(filters, like)
 	}
-	if r.in.At.Below > 0 {
-		filters = append(filters, sage.Lt("id", r.in.At.Below))
+	if r.page.Next.Below > 0 {
+		filters = append(filters, sage.Lt("id", r.page.Next.Below))
 	}
 	return sage.And(filters...)
 }
@@ -458,7 +478,8 @@ type booksWords struct {
 	fields     tenant // with the schema of opportunities
 }
 
-func (c *connection) booksWords(ctx context.Context) (booksWords, error) {
+// booksWords reads them; one call where opportunities are concerned, since the tenant's fields are not remembered.
+func (c *connection) booksWords(ctx context.Context, opportunities bool) (booksWords, error) {
 	w := booksWords{currencies: map[int64]domain.Currency{}, stages: map[int64]domain.Stage{}, fields: c.tenant}
 	currencies, err := c.Catalog.Currencies(ctx)
 	if err != nil {
@@ -471,6 +492,9 @@ func (c *connection) booksWords(ctx context.Context) (booksWords, error) {
 	}
 	if w.rows, err = c.rowCurrency(ctx, currencies); err != nil {
 		return w, err
+	}
+	if !opportunities {
+		return w, nil
 	}
 	stages, err := c.Catalog.OpportunityStatuses(ctx)
 	if err != nil {

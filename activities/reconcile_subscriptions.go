@@ -32,7 +32,10 @@ type subscriptionsRun struct {
 const opportunitiesResource = "opportunities"
 
 func (s *subscriptionsRun) run(ctx context.Context) error {
-	if err := s.prepare(ctx); err != nil {
+	if len(s.in.IDs) == 0 {
+		return nil
+	}
+	if err := s.prepare(ctx, true); err != nil {
 		return err
 	}
 	if err := s.resolve(ctx); err != nil {
@@ -144,7 +147,7 @@ func (s *subscriptionsRun) find(ctx context.Context, all []*agreement) error {
 	lost := map[int64]*agreement{}
 	for _, one := range all {
 		for _, e := range one.known {
-			if id := recordID(e); id != 0 && !e.Gone {
+			if id := recordID(e); id != 0 {
 				lost[id] = one
 			}
 		}
