@@ -154,6 +154,9 @@ func (t tenant) statusBefore(order sage.Order, currency domain.Currency) int64 {
 	return t.statusFor(domain.PaymentState(state), paidAmount, total)
 }
 
+// cutMark begins a text whose beginning is cut off.
+const cutMark = '…'
+
 // fieldValue gives a fact the form its field takes. A text that is too long for the field keeps its end, since the
 // newest payment stands there.
 func fieldValue(field sage.Field, value any) any {
@@ -165,7 +168,7 @@ func fieldValue(field sage.Field, value any) any {
 		return timeText(v)
 	case string:
 		if runes := []rune(v); field.MaxLength > 1 && len(runes) > field.MaxLength {
-			return "…" + string(runes[len(runes)-field.MaxLength+1:])
+			return string(cutMark) + string(runes[len(runes)-field.MaxLength+1:])
 		}
 		return v
 	case domain.Number:

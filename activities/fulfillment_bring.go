@@ -162,7 +162,11 @@ func (f *fulfilling) wish() (domain.FulfillmentWish, error) {
 	if t.says(f.order, fact{factFulfillment, agreed.State}) && t.says(f.order, fact{factTrackings, agreed.Trackings}) {
 		return domain.FulfillmentWish{}, nil
 	}
-	wish := domain.FulfillmentWish{Trackings: domain.ParseTrackings(t.factText(f.order, factTrackings))}
+	typed := t.factText(f.order, factTrackings)
+	wish := domain.FulfillmentWish{Trackings: domain.ParseTrackings(typed)}
+	if strings.ContainsRune(typed, cutMark) { // what the field had no room for was not taken out by anybody
+		wish.Trackings = append(f.row.Lifecycle.Trackings(), wish.Trackings...)
+	}
 	word := t.factText(f.order, factFulfillment)
 	if strings.TrimSpace(word) == "" {
 		return wish, nil

@@ -1,6 +1,8 @@
 package activities_test
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -307,6 +309,50 @@ func TestPeopleShipInSage(t *testing.T) {
 			w.nothingMore(order.ID)
 		})
 	}
+}
+
+func TestPeopleCorrectANumberBeforeItIsSent(t *testing.T) {
+	w := shipping(t, worldOptions{})
+	order := w.paidOrder()
+	w.say(order.ID, map[string]any{"Z_TrackingNumbers": "1Z8 (UPS)"})
+	w.mustFollow(order.ID)
+	w.say(order.ID, map[string]any{"Z_TrackingNumbers": "1Z9 (DHL)"})
+	w.mustFollow(order.ID)
+	_, trackings := w.shown(order.ID)
+	require.Equal(t, "1Z9 (DHL)", trackings)
+	w.say(order.ID, map[string]any{"Z_FulfillmentStatus": "shipped"})
+	w.mustFollow(order.ID)
+	sent := w.ghl.AllFulfillments()
+	require.Len(t, sent, 1)
+	require.Equal(t, []ghlbox.Tracking{{Number: "1Z9", Carrier: "DHL"}}, sent[0].Trackings, "the customer reads no number that was mistyped")
+	w.say(order.ID, map[string]any{"Z_TrackingNumbers": "1Z7"})
+	w.mustFollow(order.ID)
+	_, trackings = w.shown(order.ID)
+	require.Equal(t, "1Z9 (DHL), 1Z7", trackings, "what the customer was told stays")
+	w.restsNow(order.ID)
+}
+
+func TestWhatAFieldHasNoRoomForIsNotTakenOut(t *testing.T) {
+	w := shipping(t, worldOptions{})
+	w.wire.rewrite = func(body []byte) []byte { // of the schema: what an order says of it is a text
+		const field = `"Z_TrackingNumbers":{"description":"","maxLength":`
+		return bytes.ReplaceAll(body, []byte(field+"4000"), []byte(field+"250"))
+	}
+	order := w.paidOrder()
+	var numbers []string
+	for i := range 60 {
+		numbers = append(numbers, fmt.Sprintf("PARCEL-%04d", i))
+		if i%5 == 0 { // as many as the field takes at a time
+			_, trackings := w.shown(order.ID)
+			w.say(order.ID, map[string]any{"Z_TrackingNumbers": trackings + "\n" + strings.Join(numbers[max(0, i-4):], ",")})
+			w.mustFollow(order.ID)
+		}
+	}
+	_, trackings := w.shown(order.ID)
+	require.True(t, strings.HasPrefix(trackings, "…"))
+	require.True(t, strings.HasSuffix(trackings, "PARCEL-0055"), "the newest stand at the end")
+	require.Len(t, w.record(order.ID).Lifecycle.Loose, 56)
+	w.restsNow(order.ID)
 }
 
 func TestAWordThatNobodyKnowsIsLeftAlone(t *testing.T) {

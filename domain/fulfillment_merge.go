@@ -11,7 +11,8 @@ import (
 //
 // It is a function of nothing but its arguments, defined for all of them, and changes none. The same news again change
 // nothing and give no further steps; a plan is repeated until its shipment is listed, and not thereafter. Nothing runs
-// backwards: states only rise, shipments and trackings only become more, dates are set once.
+// backwards: states only rise, shipments and their trackings only become more, dates are set once. Only a tracking that
+// people gave and that HighLevel does not know can be corrected by them.
 //
 // While a shipment is planned, what people or carriers say of the whole order is not listened to yet: first the shipment
 // must stand, or the goods would be delivered without their parcel ever having been told to the customer. Nothing is
@@ -124,8 +125,17 @@ func (f Fulfillment) listed(news FulfillmentNews, rules FulfillmentRules) Fulfil
 		}
 	}
 	slices.SortStableFunc(f.Shipments, byCreation)
-	f.Loose = withoutTrackings(joinTrackings(f.Loose, news.Sage.Trackings), f.shippedTrackings())
+	f.Loose = withoutTrackings(f.typed(news.Sage), f.shippedTrackings())
 	return f
+}
+
+// typed are the trackings that people gave at Sage. Nobody else knows those of no shipment, so whoever corrects one before
+// it was told to the customer is right about it. An empty field says nothing: forms empty what they do not know.
+func (f Fulfillment) typed(wish FulfillmentWish) []Tracking {
+	if len(wish.Trackings) == 0 {
+		return f.Loose
+	}
+	return wish.Trackings
 }
 
 // found is a shipment that was not known before. One that was made before all was delivered was delivered with it.

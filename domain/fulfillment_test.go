@@ -189,6 +189,11 @@ func TestFulfillmentRules(t *testing.T) {
 		{name: "people's word about a shipment", passes: news{at(1, whole("f1", "")), wishing(at(2, whole("f1", "")), shipped, "T1")}, state: shipped, loose: "T1", steps: []string{"shipped/f1"}},
 		{name: "what is loose becomes HighLevel's", passes: news{wishing(at(1), "", "T1"), at(2, whole("f1", "t1"))}, state: shipped, steps: []string{"shipped/f1"}},
 		{name: "both sides at once", passes: news{wishing(at(1, whole("f1", "T1")), shipped, "t1")}, state: shipped, steps: []string{"shipped/f1"}},
+		{name: "a number is corrected", passes: news{wishing(at(1), "", "T1 (UPS)"), wishing(at(2), "", "T2 (DHL)"), wishing(at(3), shipped, "T2 (DHL)")}, state: created, plan: "mug×2 lamp×1: T2 (DHL)", loose: "T2 (DHL)"},
+		{name: "one of two numbers is taken out", passes: news{wishing(at(1), "", "T1, T2"), wishing(at(2), "", "T2")}, state: created, loose: "T2"},
+		{name: "a carrier is corrected", passes: news{wishing(at(1), "", "T1 (UPS)"), wishing(at(2), "", "T1 (DHL)")}, state: created, loose: "T1 (DHL)"},
+		{name: "an emptied field takes no number back", passes: news{wishing(at(1), "", "T1"), wishing(at(2), processing, "")}, state: processing, loose: "T1", steps: []string{"processing"}},
+		{name: "HighLevel's number is not people's to correct", passes: news{at(1, whole("f1", "T1")), wishing(at(2, whole("f1", "T1")), shipped, "T2")}, state: shipped, loose: "T2"},
 		{name: "set back", passes: news{at(1, whole("f1", "T1")), wishing(at(2, whole("f1", "T1")), created, "T1")}, state: shipped},
 		{name: "a word nobody knows", passes: news{wishing(at(1), "lost", "T1")}, state: created, loose: "T1"},
 
