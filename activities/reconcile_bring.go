@@ -71,8 +71,12 @@ func (b *booksRun) prepare(ctx context.Context, opportunities bool) (err error) 
 	return err
 }
 
-// broughtAtOnce is how many records are looked for, and brought under one claim. About forty external ids go into a call.
-const broughtAtOnce = 40
+const (
+	// broughtAtOnce is how many records are brought under one claim, and looked for by their numbers in one call.
+	broughtAtOnce = 40
+	// extIDsAtOnce is how many external ids go into a call, those of refunds being the longest.
+	extIDsAtOnce = 25
+)
 
 // gaveUp tells whether an error concerns one record, which is then parked, and the others go on. What concerns all, and
 // what another attempt may mend, ends the step.

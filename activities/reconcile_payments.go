@@ -201,7 +201,7 @@ func (p *paymentsRun) find(ctx context.Context, payments []*payment) error {
 			}
 		}
 	}
-	for extIDs := range slices.Chunk(slices.Sorted(maps.Keys(asked)), broughtAtOnce) {
+	for extIDs := range slices.Chunk(slices.Sorted(maps.Keys(asked)), extIDsAtOnce) {
 		rows, err := p.conn.Sales.Find(ctx, sage.In("extId", extIDs...))
 		if err != nil {
 			return err

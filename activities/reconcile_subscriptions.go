@@ -140,9 +140,13 @@ func (s *subscriptionsRun) find(ctx context.Context, all []*agreement) error {
 	for _, one := range all {
 		byExtID[subscriptionPrefix+one.id], one.rows = one, nil
 	}
-	rows, err := s.conn.Opportunities.Find(ctx, sage.In("extId", slices.Sorted(maps.Keys(byExtID))...))
-	if err != nil {
-		return err
+	var rows []sage.Opportunity
+	for extIDs := range slices.Chunk(slices.Sorted(maps.Keys(byExtID)), extIDsAtOnce) {
+		some, err := s.conn.Opportunities.Find(ctx, sage.In("extId", extIDs...))
+		if err != nil {
+			return err
+		}
+		rows = append(rows, some...)
 	}
 	lost := map[int64]*agreement{}
 	for _, one := range all {
@@ -161,7 +165,7 @@ func (s *subscriptionsRun) find(ctx context.Context, all []*agreement) error {
 	if len(lost) == 0 {
 		return nil
 	}
-	rows, err = s.conn.Opportunities.Find(ctx, sage.In("id", slices.Sorted(maps.Keys(lost))...))
+	rows, err := s.conn.Opportunities.Find(ctx, sage.In("id", slices.Sorted(maps.Keys(lost))...))
 	for _, row := range rows {
 		if one := lost[row.ID]; one != nil && !strings.HasPrefix(row.ExtID, ourPrefix) {
 			one.rows = append(one.rows, row)
