@@ -182,7 +182,7 @@ func repairIsCarriedOut(t *testing.T, temporal client.Client, db *store.Store) {
 }
 
 func TestARepairIsAskedFor(t *testing.T) {
-	for answer, want := range map[string]bool{"y\n": true, " YES \n": true, "yes": true, "n\n": false, "\n": false, "": false, "why\n": false} {
+	for answer, want := range map[string]bool{"y\n": true, "YES \n": true, "yes": true, "n\n": false, "\n": false, "": false, "why\n": false} {
 		var out strings.Builder
 		got, err := ask(strings.NewReader(answer), &out, "carry out 2 repairs?")
 		require.NoError(t, err)

@@ -118,7 +118,7 @@ func (p *tablePrinter) End(s Summary, plan *Plan) error {
 
 // verdict is the comparison in a sentence.
 func verdict(s Summary) string {
-	words := ""
+	var words string
 	switch {
 	case s.Records == 0:
 		words = "nothing is known of either side in this period: it was not read yet, or there is nothing"
