@@ -48,7 +48,7 @@ func (b *bringing) readLife(ctx context.Context) (err error) {
 func (b *bringing) lifeFrom(before domain.Fulfillment) domain.Fulfillment {
 	s := b.booking.Settlement
 	next, _, _ := before.With(domain.FulfillmentNews{
-		Items: b.in.Sale.Items, Shipments: before.Shipments, Paid: paidInFull(s.State, s.Paid, b.booking.Total),
+		Items: b.in.Sale.Goods, Shipments: before.Shipments, Paid: paidInFull(s.State, s.Paid, b.booking.Total),
 		Closing: closing(b.opening.settings, b.in.Sale.Status, s.State), Now: time.Now().UTC(),
 	}, b.opening.settings.Rules)
 	return next

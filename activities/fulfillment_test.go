@@ -484,6 +484,23 @@ func TestDigitalOrdersAreDeliveredOnPayment(t *testing.T) {
 		state, _ = w.shown(order.ID)
 		require.Equal(t, "delivered", state)
 	})
+	for name, c := range map[string]struct{ line, state string }{
+		"whatever stands beside them as a bare text": {`{"name":"Gift wrap","qty":1,"price":{"amount":0}}`, "delivered"},
+		"not beside goods without a price":           {`{"name":"Poster","qty":1,"price":{"_id":"p9"},"product":{"_id":"q9","productType":"PHYSICAL"}}`, "created"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := shipping(t, worldOptions{})
+			w.wire.rewrite = func(body []byte) []byte {
+				return bytes.ReplaceAll(body, []byte(`"items":[{`), []byte(`"items":[`+c.line+`,{`))
+			}
+			order := digital(w, "DIGITAL")
+			w.pay(order.ID, domain.Money{})
+			w.mustPass(order.ID)
+			state, _ := w.shown(order.ID)
+			require.Equal(t, c.state, state)
+			w.restsNow(order.ID)
+		})
+	}
 	t.Run("not what is mixed, of which the physical part is shipped", func(t *testing.T) {
 		w := shipping(t, worldOptions{})
 		order := digital(w, "DIGITAL", "PHYSICAL", "PHYSICAL/DIGITAL")

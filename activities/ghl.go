@@ -113,7 +113,7 @@ func (g *GHL) complete(ctx context.Context, client *ghl.Client, reading OrderRea
 	if err != nil {
 		return reading, err
 	}
-	if err := g.kinds.resolve(ctx, client, sale.Location, settings, sale.Items); err != nil {
+	if err := g.kinds.resolve(ctx, client, sale.Location, settings, sale.Goods); err != nil {
 		return reading, err
 	}
 	if reading.Customer, err = knownCustomer(ctx, g.Store, sale.Location, sale.CustomerExtID()); err != nil {

@@ -42,6 +42,9 @@ func saleOf(location string, order ghl.Order, transactions []ghl.Transaction) (d
 			sale.Items = append(sale.Items, one)
 		}
 	}
+	if sale.Goods, err = goodsOf(order); err != nil {
+		return domain.Sale{}, err
+	}
 	for _, t := range transactions {
 		payment, err := paymentOf(t)
 		if err != nil {
@@ -103,7 +106,7 @@ func itemOf(item ghl.OrderItem, currency domain.Currency) (one domain.Item, know
 		return one, false, nil
 	}
 	one = domain.Item{PriceID: item.Price.ID, ProductID: item.Product.ID,
-		Name: cmp.Or(item.Name, item.Product.Name, item.Price.Name), Kind: domain.ProductKindOf(item.Product.Type)}
+		Name: cmp.Or(item.Name, item.Product.Name, item.Price.Name)}
 	of := currency
 	if item.Price.Currency != "" {
 		if of, err = domain.ParseCurrency(item.Price.Currency); err != nil {

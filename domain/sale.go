@@ -24,6 +24,9 @@ type Sale struct {
 	Total   Money   `json:"total"`
 	Charges Charges `json:"charges"`
 	Items   []Item  `json:"items,omitempty"`
+	// Goods are the lines as far as shipping goes: also those of which the source gives no price, and none that names
+	// neither a product nor a price. Their prices are not looked at.
+	Goods []Item `json:"goods,omitempty"`
 
 	CouponCode string `json:"couponCode,omitempty"`
 	// InvoiceID and InvoiceNumber are set when the order came from an invoice.
@@ -51,7 +54,7 @@ type Item struct {
 	Quantity  int64  `json:"quantity"`
 	// Price is for one piece, before any discount.
 	Price Money `json:"price"`
-	// Kind says whether the item has to be sent. The books do not know it.
+	// Kind says whether the item has to be sent; it is known of Goods only.
 	Kind ProductKind `json:"kind,omitempty"`
 }
 
