@@ -255,7 +255,7 @@ func (r *round) settle(ctx context.Context) (told news, err error) {
 			}
 		case due && !a.ToldAt.IsZero():
 			told.remain = append(told.remain, a)
-		case due && r.now.Sub(a.Since) >= f.lasts:
+		case due && r.lasted(a.Since, f.lasts):
 			told.began = append(told.began, a)
 		}
 	}
@@ -277,9 +277,18 @@ func (r *round) stands(f finding) bool {
 		return false
 	}
 	if a.ToldAt.IsZero() {
-		return f.told.IsZero() && r.now.Sub(a.Since) < f.lasts
+		return f.told.IsZero() && !r.lasted(a.Since, f.lasts)
 	}
 	return a.ReminderAt.IsZero() || a.ReminderAt.After(r.now)
+}
+
+// unpunctual is how much earlier than its interval after the last one a look may come: its schedule spreads the starts.
+const unpunctual = 15 * time.Second
+
+// lasted tells that something has been so for a time. What lacks no more than a look comes early counts, since it would
+// have to wait for a whole interval more where the interval is as long as the time.
+func (r *round) lasted(since time.Time, d time.Duration) bool {
+	return r.now.Sub(since) >= d-min(d/10, unpunctual)
 }
 
 // clear ends an alert whose cause was not found. That is told only after it has been well for a while, since what comes
@@ -299,7 +308,7 @@ func (r *round) clear(ctx context.Context, key alertKey, a store.Alert, told *ne
 		return nil
 	case r.rests(key.location):
 		return r.Store.MarkAlertTold(ctx, a, r.now, 0)
-	case r.now.Sub(a.OverAt) >= r.Grace:
+	case r.lasted(a.OverAt, r.Grace):
 		told.over = append(told.over, a)
 	}
 	return nil

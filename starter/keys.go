@@ -270,6 +270,9 @@ func (r rotation) schedules(ctx context.Context) (written int, err error) {
 	defer temporal.Close()
 	c := temporal.ScheduleClient()
 	wanted := schedules.Wanted(intervals(r.config), locations...)
+	if every := r.config.Watchdog.Interval; every > 0 {
+		wanted = append(wanted, schedules.Watchdog(every))
+	}
 	states, err := schedules.List(ctx, c, wanted)
 	if err != nil {
 		return 0, err

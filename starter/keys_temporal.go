@@ -26,7 +26,8 @@ func (r rotation) inSchedules(ctx context.Context, temporal client.Client, id st
 	if err != nil {
 		return err
 	}
-	for _, item := range schedules.Wanted(intervals(r.config), locations...) {
+	items := append(schedules.Wanted(intervals(r.config), locations...), schedules.Watchdog(r.config.Watchdog.Interval))
+	for _, item := range items {
 		d, err := temporal.ScheduleClient().GetHandle(ctx, item.ID).Describe(ctx)
 		if missing(err) {
 			continue

@@ -70,7 +70,7 @@ func (a *app) serve(ctx context.Context, cfg config.Config, drain time.Duration)
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := registry.Register(server.Books{Store: db}); err != nil {
+	if err := errors.Join(registry.Register(server.Books{Store: db}), registry.Register(observe.Alerts{Store: db})); err != nil {
 		return err
 	}
 	handler, err := cluster.Metrics(registry, log)

@@ -103,6 +103,7 @@ func TestWrongUseIsToldApartFromFailure(t *testing.T) {
 		"--bogus":                       exitWrong,
 		"schedules":                     exitWrong,
 		"schedules bogus":               exitWrong,
+		"schedules pause watchdogs":     exitWrong,
 		"sync":                          exitWrong,
 		"sync order":                    exitWrong,
 		"sync order a/b":                exitWrong,

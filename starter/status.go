@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.temporal.io/api/serviceerror"
 
+	"github.com/tallystick/tallystick/activities"
 	"github.com/tallystick/tallystick/domain"
 	"github.com/tallystick/tallystick/internal/config"
 	"github.com/tallystick/tallystick/internal/store"
@@ -24,18 +25,21 @@ func statusCommand(a *app) *cobra.Command {
 	var most int
 	c := &cobra.Command{
 		Use: "status [order]", Short: "Show what is in step, what is not and why", Args: cobra.MaximumNArgs(1),
-		Long: "Show how the connections stand, how many orders are in Sage, by the state of their payment, how far the goods of open\n" +
-			"orders have come, which orders are parked and why, and how far the sweeps have come; or all that is known of one order,\n" +
-			"its running process included.",
+		Long: "Show how the connections stand, what is wrong at present and whether the watchdog looks, how many orders are in Sage,\n" +
+			"by the state of their payment, how far the goods of open orders have come, which orders are parked and why, and how far\n" +
+			"the sweeps have come; or all that is known of one order, its running process included.",
 		Example: "  starter status\n  starter status 660ed43bfdf9fc05a0de7a40 -o json",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := out.check(); err != nil {
 				return err
 			}
 			if len(args) == 0 {
-				return a.withStore(c.Context(), func(_ config.Config, db *store.Store) error {
+				return a.withStore(c.Context(), func(cfg config.Config, db *store.Store) error {
 					s, err := summarise(c.Context(), db, where.id, most)
 					if err != nil {
+						return err
+					}
+					if s.watch, err = viewWatch(c.Context(), db, where.id, cfg.Watchdog.Interval); err != nil {
 						return err
 					}
 					return out.print(a.out, s, s.print)
@@ -71,6 +75,7 @@ type summary struct {
 	Cursors  []cursorView                      `json:"cursors"`
 	// Connections are the connected locations, all of them or the one that was asked for.
 	Connections []connectionView `json:"connections"`
+	watch
 
 	items []store.Parked
 }
@@ -130,6 +135,7 @@ func summarise(ctx context.Context, db *store.Store, location string, most int) 
 
 func (s summary) print(w io.Writer) {
 	printConnections(w, s.Connections)
+	s.watch.print(w)
 	row(w, "\nORDERS IN SAGE", "COUNT")
 	for _, state := range sortedKeys(s.Orders) {
 		row(w, state, s.Orders[state])
@@ -152,10 +158,13 @@ func (s summary) print(w io.Writer) {
 	}
 	printParked(w, s.items)
 	row(w, "\nCURSOR", "LOCATION", "STANDS AT")
-	for _, c := range s.Cursors {
+	cursors := slices.DeleteFunc(slices.Clone(s.Cursors), func(c cursorView) bool {
+		return c.Name == activities.WatchdogMark // it is shown above
+	})
+	for _, c := range cursors {
 		row(w, c.Name, c.Location, fmt.Sprintf("%s, %s", c.At.Format(time.RFC3339), ago(c.At)))
 	}
-	if len(s.Cursors) == 0 {
+	if len(cursors) == 0 {
 		row(w, "none has finished yet")
 	}
 }

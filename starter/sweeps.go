@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
+	"github.com/tallystick/tallystick/activities"
 	"github.com/tallystick/tallystick/internal/config"
 	"github.com/tallystick/tallystick/internal/store"
 	"github.com/tallystick/tallystick/workflows/schedules"
@@ -22,19 +24,48 @@ type scheduler struct {
 	dryRun bool
 }
 
-// with gives a command the schedule client and the schedules of the location.
-func (s *scheduler) with(ctx context.Context, a *app, do func(client.Client, []schedules.Item) error) error {
+// with gives a command the schedule client and the schedules of some kinds: those of the location, and the watchdog's,
+// which comes last and for which no location is needed.
+func (s *scheduler) with(ctx context.Context, a *app, kinds []schedules.Kind, do func(client.Client, []schedules.Item) error) error {
 	c, err := config.Load(config.Command)
 	if err != nil {
 		return err
 	}
-	if s.where.id, err = s.where.of(ctx, a, c); err != nil {
-		return err
+	var items []schedules.Item
+	if !slices.Equal(kinds, []schedules.Kind{schedules.Watch}) {
+		if s.where.id, err = s.where.of(ctx, a, c); err != nil {
+			return err
+		}
+		items = schedules.Of(schedules.Wanted(intervals(c), s.where.id), kinds...)
 	}
-	return a.withTemporal(ctx, func(c config.Config, temporal client.Client) error {
-		return do(temporal, schedules.Wanted(intervals(c), s.where.id))
-	})
+	if slices.Contains(kinds, schedules.Watch) {
+		items = append(items, schedules.Watchdog(c.Watchdog.Interval))
+	}
+	return a.withTemporal(ctx, func(_ config.Config, temporal client.Client) error { return do(temporal, items) })
 }
+
+// allKinds are those of the sweeps and that of the watchdog.
+func allKinds() []schedules.Kind { return append(schedules.Kinds(), schedules.Watch) }
+
+// kindsOf are the kinds that are named on the command line, or all kinds of sweeps. The watchdog must be named: whoever
+// stops what is done for one location does not mean to stop that anybody looks after all of them.
+func kindsOf(args []string) ([]schedules.Kind, error) {
+	if len(args) == 0 {
+		return schedules.Kinds(), nil
+	}
+	kinds := make([]schedules.Kind, len(args))
+	for i, name := range args {
+		if kinds[i] = schedules.Kind(name); !slices.Contains(allKinds(), kinds[i]) {
+			return nil, wrongUse("%q is none of %s", name, kindNames())
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(kinds))), nil
+}
+
+// unwatched is the watchdog's schedule where it is switched off.
+func unwatched(i schedules.Item) bool { return i.Kind == schedules.Watch && i.Every == 0 }
+
+var errWatchdogOff = errors.New("the watchdog is switched off: set WATCHDOG_INTERVAL, and restart a worker or run `starter schedules apply`")
 
 // intervals are those of the schedules by configuration.
 func intervals(c config.Config) schedules.Intervals {
@@ -46,7 +77,7 @@ func schedulesCommand(a *app) *cobra.Command {
 	c.AddCommand(schedulesApply(a), schedulesList(a), schedulesTrigger(a),
 		schedulesChange(a, "pause", "Stop starting sweeps; one that runs is left to its end", "paused", schedules.Pause),
 		schedulesChange(a, "resume", "Start sweeps again", "resumed", schedules.Resume),
-		schedulesChange(a, "remove", "Delete the schedules; `starter serve` makes them again at its next start", "removed",
+		schedulesChange(a, "remove", "Delete the schedules; `starter serve`, or a worker for the watchdog's, makes them again at its next start", "removed",
 			func(ctx context.Context, c client.ScheduleClient, items []schedules.Item, _ string) error {
 				return schedules.Remove(ctx, c, items)
 			}))
@@ -58,11 +89,13 @@ func schedulesApply(a *app) *cobra.Command {
 	var force bool
 	c := &cobra.Command{
 		Use: "apply", Short: "Make the schedules, and the search attributes, what they should be", Args: cobra.NoArgs,
-		Long: "Make the schedules what SYNC_INTERVAL, DEEP_SYNC_INTERVAL and FULFILLMENT_SYNC_INTERVAL say, and the search\n" +
-			"attributes that the namespace lacks.\n" +
-			"`starter serve` does the same at its start. Whether a schedule is paused stays as it is.",
+		Long: "Make the schedules what SYNC_INTERVAL, DEEP_SYNC_INTERVAL, FULFILLMENT_SYNC_INTERVAL and WATCHDOG_INTERVAL say, and\n" +
+			"the search attributes that the namespace lacks.\n" +
+			"`starter serve` does the same at its start, and the workers do for the watchdog. Whether a schedule is paused stays as\n" +
+			"it is.",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return s.with(c.Context(), a, func(temporal client.Client, wanted []schedules.Item) error {
+			return s.with(c.Context(), a, allKinds(), func(temporal client.Client, items []schedules.Item) error {
+				wanted := slices.DeleteFunc(slices.Clone(items), unwatched)
 				apply := schedules.Plan
 				if !s.dryRun {
 					apply = schedules.Apply
@@ -81,7 +114,10 @@ func schedulesApply(a *app) *cobra.Command {
 						_, _ = fmt.Fprintf(a.out, "  %s\n", difference)
 					}
 				}
-				return err
+				if err != nil {
+					return err
+				}
+				return s.removeUnwanted(c.Context(), a, temporal.ScheduleClient(), items[len(wanted):])
 			})
 		},
 	}
@@ -91,10 +127,30 @@ func schedulesApply(a *app) *cobra.Command {
 	return c
 }
 
-// kindNames are the kinds of sweeps as a person types them.
+// removeUnwanted deletes those schedules that exist although they are switched off.
+func (s *scheduler) removeUnwanted(ctx context.Context, a *app, c client.ScheduleClient, unwanted []schedules.Item) error {
+	states, err := schedules.List(ctx, c, unwanted)
+	if err != nil {
+		return err
+	}
+	for _, state := range states {
+		if !state.Exists {
+			continue
+		}
+		if !s.dryRun {
+			if err := schedules.Remove(ctx, c, []schedules.Item{state.Item}); err != nil {
+				return err
+			}
+		}
+		_, _ = fmt.Fprintf(a.out, "%s  off  %sremoved\n", state.ID, would(s.dryRun))
+	}
+	return nil
+}
+
+// kindNames are the kinds of schedules as a person types them.
 func kindNames() string {
 	var names []string
-	for _, kind := range schedules.Kinds() {
+	for _, kind := range allKinds() {
 		names = append(names, string(kind))
 	}
 	return strings.Join(names, ", ")
@@ -105,22 +161,20 @@ func schedulesTrigger(a *app) *cobra.Command {
 	var wait bool
 	c := &cobra.Command{
 		Use: "trigger [kind]...", Short: "Start sweeps now, as their schedules would",
-		Long: "Start sweeps now, as their schedules would: those of the kinds that are given (" + kindNames() + "), or all of them. One\n" +
-			"that runs is not disturbed; another follows it. A schedule that is paused stays so, and sweeps this once.",
-		Example: "  starter schedules trigger fulfillments --wait",
+		Long: "Start sweeps now, as their schedules would: those of the kinds that are given (" + kindNames() + "),\n" +
+			"or all sweeps of the location. One that runs is not disturbed; another follows it. A schedule that is paused stays so, and\n" +
+			"sweeps this once. With watch the watchdog looks now, at all locations.",
+		Example: "  starter schedules trigger fulfillments --wait\n  starter schedules trigger watch --wait",
 		RunE: func(c *cobra.Command, args []string) error {
-			kinds := schedules.Kinds()
-			if len(args) > 0 {
-				kinds = nil
+			kinds, err := kindsOf(args)
+			if err != nil {
+				return err
 			}
-			for _, name := range args {
-				if !slices.Contains(schedules.Kinds(), schedules.Kind(name)) {
-					return wrongUse("%q is none of %s", name, kindNames())
+			return s.with(c.Context(), a, kinds, func(temporal client.Client, items []schedules.Item) error {
+				if slices.ContainsFunc(items, unwatched) {
+					return errWatchdogOff
 				}
-				kinds = append(kinds, schedules.Kind(name))
-			}
-			return s.with(c.Context(), a, func(temporal client.Client, items []schedules.Item) error {
-				for _, item := range schedules.Of(items, kinds...) {
+				for _, item := range items {
 					if s.dryRun {
 						_, _ = fmt.Fprintf(a.out, "%s  would be started now\n", item.ID)
 						continue
@@ -134,7 +188,7 @@ func schedulesTrigger(a *app) *cobra.Command {
 		},
 	}
 	s.where.add(c)
-	c.Flags().BoolVar(&wait, "wait", false, "wait until each sweep has ended, and say what it found")
+	c.Flags().BoolVar(&wait, "wait", false, "wait until each has ended, and say what it found")
 	dryRunFlag(c, &s.dryRun)
 	return c
 }
@@ -155,7 +209,7 @@ func schedulesList(a *app) *cobra.Command {
 			if err := out.check(); err != nil {
 				return err
 			}
-			return s.with(c.Context(), a, func(temporal client.Client, wanted []schedules.Item) error {
+			return s.with(c.Context(), a, allKinds(), func(temporal client.Client, wanted []schedules.Item) error {
 				states, err := schedules.List(c.Context(), temporal.ScheduleClient(), wanted)
 				if err != nil {
 					return err
@@ -173,17 +227,26 @@ func printSchedules(w io.Writer, states []schedules.State) {
 	row(w, "SCHEDULE", "EVERY", "STATE", "LAST RUN", "NEXT RUN", "SKIPPED")
 	for _, s := range states {
 		switch {
+		case !s.Exists && unwatched(s.Item):
+			row(w, s.ID, "", "off: WATCHDOG_INTERVAL")
 		case !s.Exists:
 			row(w, s.ID, s.Every, "missing: `starter schedules apply`")
-			continue
 		case s.Running != "":
-			row(w, s.ID, s.Interval, "sweeping now", ago(s.LastRun), moment(s.NextRun), s.Skipped)
+			row(w, s.ID, s.Interval, doingOf(s.Kind)+" now", ago(s.LastRun), moment(s.NextRun), s.Skipped)
 		case s.Paused:
 			row(w, s.ID, s.Interval, "paused: "+s.Note, ago(s.LastRun), "", s.Skipped)
 		default:
 			row(w, s.ID, s.Interval, "waiting", ago(s.LastRun), moment(s.NextRun), s.Skipped)
 		}
 	}
+}
+
+// doingOf is what the runs of a schedule do.
+func doingOf(kind schedules.Kind) string {
+	if kind == schedules.Watch {
+		return "looking"
+	}
+	return "sweeping"
 }
 
 func moment(at time.Time) string {
@@ -199,9 +262,19 @@ func schedulesChange(a *app, verb, short, done string, change scheduleChange) *c
 	var s scheduler
 	var note string
 	c := &cobra.Command{
-		Use: verb, Short: short, Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return s.with(c.Context(), a, func(temporal client.Client, items []schedules.Item) error {
+		Use: verb + " [kind]...", Short: short,
+		Long: short + ".\n\nIt is done to the kinds that are given (" + kindNames() + "), or to all sweeps of the\n" +
+			"location. The watchdog, watch, looks after all locations and is left alone unless it is named.",
+		Example: "  starter schedules " + verb + "\n  starter schedules " + verb + " watch",
+		RunE: func(c *cobra.Command, args []string) error {
+			kinds, err := kindsOf(args)
+			if err != nil {
+				return err
+			}
+			return s.with(c.Context(), a, kinds, func(temporal client.Client, items []schedules.Item) error {
+				if verb != "remove" && slices.ContainsFunc(items, unwatched) {
+					return errWatchdogOff
+				}
 				if !s.dryRun {
 					if err := change(c.Context(), temporal.ScheduleClient(), items, actor()+": "+note); err != nil {
 						return err
@@ -241,8 +314,8 @@ func sweepCommand(a *app) *cobra.Command {
 			case shipping:
 				kind = schedules.Fulfillments
 			}
-			return s.with(c.Context(), a, func(temporal client.Client, items []schedules.Item) error {
-				item := schedules.Of(items, kind)[0]
+			return s.with(c.Context(), a, []schedules.Kind{kind}, func(temporal client.Client, items []schedules.Item) error {
+				item := items[0]
 				if s.dryRun {
 					_, _ = fmt.Fprintf(a.out, "%s  would be started now\n", item.ID)
 					return nil
@@ -299,7 +372,16 @@ func (a *app) sweep(ctx context.Context, temporal client.Client, item schedules.
 		_, _ = fmt.Fprintf(a.out, "%s  started\n", sweep.WorkflowID)
 		return nil
 	}
-	p.say("sweeping, " + sweep.WorkflowID)
+	p.say(doingOf(item.Kind) + ", " + sweep.WorkflowID)
+	if item.Kind == schedules.Watch {
+		var report activities.WatchReport
+		if err := temporal.GetWorkflow(ctx, sweep.WorkflowID, sweep.RunID).Get(ctx, &report); err != nil {
+			return fmt.Errorf("look of the watchdog %s: %w", sweep.WorkflowID, err)
+		}
+		p.end()
+		_, _ = fmt.Fprintf(a.out, "%s  done: %s\n", sweep.WorkflowID, looked(report))
+		return nil
+	}
 	found, err := schedules.Wait(ctx, temporal, sweep)
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ import (
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/tallystick/tallystick/activities"
 	"github.com/tallystick/tallystick/connections"
 	"github.com/tallystick/tallystick/domain"
 	"github.com/tallystick/tallystick/internal/cluster"
@@ -84,12 +85,14 @@ func schedulesAreKept(t *testing.T) {
 	}
 	all.Wait()
 	states := listed(t)
-	require.Len(t, states, 3)
+	require.Len(t, states, 4)
 	assert.Equal(t, "5m0s", states[0].Interval)
 	assert.Equal(t, "24h0m0s", states[1].Interval)
 	assert.Equal(t, "15m0s", states[2].Interval)
+	assert.Equal(t, workflows.WatchdogID, states[3].ID)
+	assert.Equal(t, "5m0s", states[3].Interval)
 	assert.False(t, states[0].NextRun.IsZero())
-	assert.Equal(t, 3, strings.Count(succeed(t, "schedules", "apply"), "unchanged"))
+	assert.Equal(t, 4, strings.Count(succeed(t, "schedules", "apply"), "unchanged"))
 
 	succeed(t, "schedules", "pause", "--note", "audit week")
 	assert.Contains(t, listed(t)[0].Note, "audit week")
@@ -99,7 +102,7 @@ func schedulesAreKept(t *testing.T) {
 	states = listed(t)
 	assert.Equal(t, "30s", states[0].Interval)
 	assert.True(t, states[0].Paused, "a new interval does not resume")
-	assert.Equal(t, 3, strings.Count(succeed(t, "schedules", "apply", "--force"), "updated"))
+	assert.Equal(t, 4, strings.Count(succeed(t, "schedules", "apply", "--force"), "updated"))
 	succeed(t, "schedules", "resume")
 	assert.False(t, listed(t)[0].Paused)
 
@@ -109,6 +112,50 @@ func schedulesAreKept(t *testing.T) {
 	assert.False(t, listed(t)[0].Exists)
 	succeed(t, "schedules", "remove") // what is gone is gone
 	succeed(t, "schedules", "apply")
+	watchdogIsKept(t)
+}
+
+// watchdogIsKept: its schedule belongs to no location, and is only touched by those who name it.
+func watchdogIsKept(t *testing.T) {
+	t.Setenv("GHL_LOCATION_ID", "") // nobody has to say which location
+	state := func() schedules.State {
+		t.Helper()
+		states := decode[[]schedules.State](t, succeed(t, "schedules", "list", "--location", home, "-o", "json"))
+		return states[len(states)-1]
+	}
+	all := []string{"pause", "resume", "remove"}
+	for _, verb := range all {
+		assert.NotContains(t, succeed(t, "schedules", verb, "--location", home), workflows.WatchdogID)
+		assert.True(t, state().Exists)
+		assert.False(t, state().Paused)
+	}
+	succeed(t, "schedules", "pause", "watch", "--note", "too loud")
+	assert.Contains(t, state().Note, "too loud")
+	succeed(t, "schedules", "apply", "--location", home)
+	assert.True(t, state().Paused)
+	assert.Contains(t, succeed(t, "schedules", "list", "--location", home), "too loud")
+	succeed(t, "schedules", "resume", "watch")
+	assert.False(t, state().Paused)
+
+	t.Setenv("WATCHDOG_INTERVAL", "0s")
+	for _, verb := range []string{"pause", "resume", "trigger"} {
+		code, _, errOut := starter(t, "schedules", verb, "watch")
+		assert.Equal(t, exitFailed, code)
+		assert.Contains(t, errOut, "WATCHDOG_INTERVAL")
+	}
+	assert.Contains(t, succeed(t, "schedules", "apply", "--location", home, "--dry-run"), "watchdog  off  would be removed")
+	assert.True(t, state().Exists)
+	assert.Contains(t, succeed(t, "schedules", "apply", "--location", home), "watchdog  off  removed")
+	assert.False(t, state().Exists)
+	assert.Contains(t, succeed(t, "schedules", "list", "--location", home), "off: WATCHDOG_INTERVAL")
+	t.Setenv("WATCHDOG_INTERVAL", "")
+	assert.Contains(t, succeed(t, "schedules", "apply", "--location", home), "watchdog  every 5m0s  created")
+	succeed(t, "schedules", "remove", "watch")
+	assert.False(t, state().Exists)
+	code, _, errOut := starter(t, "schedules", "trigger", "watch")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, errOut, "starter schedules apply")
+	succeed(t, "schedules", "apply", "--location", home)
 }
 
 func running(t *testing.T, temporal client.Client, order string) bool {
@@ -207,6 +254,9 @@ func sweepRuns(t *testing.T, temporal client.Client) {
 		}
 		return workflows.SweepProgress{Rows: 30, Looks: 2}, nil
 	}, workflow.RegisterOptions{Name: workflows.FulfillmentSweepType})
+	w.RegisterWorkflowWithOptions(func(workflow.Context, workflows.WatchdogInput) (activities.WatchReport, error) {
+		return activities.WatchReport{Open: 2, Untold: "the webhook answers 502"}, nil
+	}, workflow.RegisterOptions{Name: workflows.WatchdogType})
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
 	succeed(t, "sweep", "--dry-run")
@@ -215,6 +265,9 @@ func sweepRuns(t *testing.T, temporal client.Client) {
 	triggered := succeed(t, "schedules", "trigger", "fulfillments", "deep", "--wait")
 	assert.Contains(t, triggered, "300 rows read")
 	assert.Contains(t, triggered, "30 rows read")
+	watched := succeed(t, "schedules", "trigger", "watch", "--wait")
+	assert.Contains(t, watched, "wrong at present: 2")
+	assert.Contains(t, watched, "could not be told: the webhook answers 502")
 	assert.Contains(t, succeed(t, "sweep", "--wait"), "3 rows read, 1 looked at")
 	assert.Contains(t, succeed(t, "sweep", "--deep", "--wait"), "300 rows read")
 	assert.Contains(t, succeed(t, "sweep"), "started")
@@ -249,7 +302,7 @@ func serve(t *testing.T) *served {
 			s.base = found[1]
 		}
 		return found != nil
-	}, 10*time.Second, 5*time.Millisecond, "the banner tells the address")
+	}, 10*time.Second, 5*time.Millisecond, "the banner tells the address: %s", s.errs)
 	return s
 }
 

@@ -560,6 +560,19 @@ func TestWhatCannotBeSeenStaysAsItIs(t *testing.T) {
 	require.Len(t, k.open(), 1, "but after a day its calls are renewed")
 }
 
+// TestALookThatComesEarlyCounts: where the looks are as far apart as the grace is long, the second one tells.
+func TestALookThatComesEarlyCounts(t *testing.T) {
+	k := newKennel(t)
+	k.connects("shop", "")
+	k.queues[0].Workers = 0
+	require.Empty(t, k.later(0, "shop"))
+	require.Empty(t, k.later(grace-30*time.Second, "shop"))
+	require.Len(t, k.later(20*time.Second, "shop"), 1)
+	k.queues[0].Workers = 1
+	require.Empty(t, k.later(time.Minute, "shop"))
+	require.Len(t, k.later(grace-10*time.Second, "shop"), 1)
+}
+
 // TestAfterAllWorkersWereAway: sweeps that have just begun to catch up are not told of.
 func TestAfterAllWorkersWereAway(t *testing.T) {
 	k := newKennel(t)

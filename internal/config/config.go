@@ -172,7 +172,7 @@ type Telling struct {
 
 // Watchdog says when operators are told that something does not work.
 type Watchdog struct {
-	Interval     time.Duration `envconfig:"WATCHDOG_INTERVAL" default:"1m" desc:"Time between two looks whether everything works: sweeps, queues, parked items, schedules, tokens. 0s switches the watchdog off."`
+	Interval     time.Duration `envconfig:"WATCHDOG_INTERVAL" default:"5m" desc:"Time between two looks whether everything works: sweeps, queues, parked items, schedules, tokens. On Temporal Cloud each look costs four billable actions. 0s switches the watchdog off."`
 	Grace        time.Duration `envconfig:"WATCHDOG_GRACE" default:"5m" desc:"How long something must be wrong before operators are told of it, and well before they are told that it is over."`
 	Remind       time.Duration `envconfig:"WATCHDOG_REMIND" default:"24h" desc:"Time after which operators are told again of what is still wrong. 0s never does."`
 	MissedSweeps int           `envconfig:"WATCHDOG_MISSED_SWEEPS" default:"3" desc:"How many intervals of a sweep may pass without one that succeeds."`

@@ -79,7 +79,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, "processing,shipped,delivered,cancelled", c.Telling.Steps.String())
 	require.Equal(t, 180*24*time.Hour, c.Sync.RefundWindow)
 	require.Equal(t, 30*time.Minute, c.Books.DifferenceAge)
-	require.Equal(t, time.Minute, c.Watchdog.Interval)
+	require.Equal(t, 5*time.Minute, c.Watchdog.Interval)
 	require.Equal(t, 3, c.Watchdog.MissedSweeps)
 	require.Equal(t, slog.LevelInfo, c.Watching.LogLevel)
 	require.Equal(t, "k1", c.Secrets.Keys.Ring.CurrentID())

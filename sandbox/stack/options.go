@@ -12,6 +12,10 @@ import (
 // The settings by which things happen within seconds on a machine that is all ours. Options.Env overrides them.
 const (
 	defaultSyncInterval = 5 * time.Second
+	// defaultWatchInterval lets `starter status` show what is wrong before people have stopped wondering.
+	defaultWatchInterval = 15 * time.Second
+	// defaultMissedSweeps is a minute's: one sweep over much takes longer than the interval is short.
+	defaultMissedSweeps = int(time.Minute / defaultSyncInterval)
 	// defaultOverlap lets every sweep see all that happened since the stack was started, late refunds included.
 	defaultOverlap     = 24 * time.Hour
 	defaultSettleDelay = 500 * time.Millisecond

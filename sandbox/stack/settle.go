@@ -189,24 +189,28 @@ func (s *Stack) count(ctx context.Context, query string) (int64, error) {
 	return answer.GetCount(), nil
 }
 
-// sweepIDs are the ids of the schedules.
-func (s *Stack) sweepIDs() []string {
+// scheduleIDs are the ids of the schedules: those of our location, and the watchdog's, of which there is one for all. It
+// is ours all the same, since no other workers serve the namespace.
+func (s *Stack) scheduleIDs() []string {
 	location := s.Location()
-	return []string{workflows.PaymentSweepID(location), workflows.DeepSweepID(location), workflows.FulfillmentSweepID(location)}
+	return []string{
+		workflows.PaymentSweepID(location), workflows.DeepSweepID(location), workflows.FulfillmentSweepID(location), workflows.WatchdogID,
+	}
 }
 
 // leaveServer takes back from a server that is not ours what would go on there: the schedules, and processes that no
 // worker will ever carry on, since the keys to their payloads end with us.
 func (s *Stack) leaveServer(ctx context.Context) error {
 	var faults []error
-	for _, id := range s.sweepIDs() {
+	for _, id := range s.scheduleIDs() {
 		var missing *serviceerror.NotFound
 		if err := s.Temporal.ScheduleClient().GetHandle(ctx, id).Delete(ctx); err != nil && !errors.As(err, &missing) {
 			faults = append(faults, fmt.Errorf("delete the schedule %s: %w", id, err))
 		}
 	}
 	open, err := s.Temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		Query: fmt.Sprintf("ExecutionStatus = 'Running' AND %s = '%s'", workflows.LocationAttribute.GetName(), s.Location()),
+		Query: fmt.Sprintf("ExecutionStatus = 'Running' AND (%s = '%s' OR WorkflowType = '%s')",
+			workflows.LocationAttribute.GetName(), s.Location(), workflows.WatchdogType),
 	})
 	if err != nil {
 		return errors.Join(append(faults, fmt.Errorf("list what still runs: %w", err))...)
