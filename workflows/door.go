@@ -75,6 +75,12 @@ func (d Door) LookAtInvoice(ctx context.Context, location, invoice string, hint 
 	return nil
 }
 
+// untilNews is how long a lifecycle that was just opened waits for its first hint without being handed to a worker, which
+// would only find that there is nothing to do: a third of what a payment costs. The next hint through a Door ends the delay;
+// a bare signal, as the Temporal UI sends, waits for that. Until then the status query has no answer, and the state is in the
+// search attribute.
+const untilNews = 90 * 24 * time.Hour
+
 // LookAtFulfillment asks the process that follows the goods of an order to look at both sides again.
 func (d Door) LookAtFulfillment(ctx context.Context, location, order string, hint Hint) error {
 	state := StateWorking
@@ -87,6 +93,9 @@ func (d Door) LookAtFulfillment(ctx context.Context, location, order string, hin
 		TypedSearchAttributes: startAttributes(location, order, state),
 		StaticSummary:         "Shipping of HighLevel order " + order,
 		Priority:              Priority(location, urgency(ctx, hint)),
+	}
+	if hint.Event == activities.FulfillmentOpened {
+		options.StartDelay = untilNews
 	}
 	_, err := d.Temporal.SignalWithStartWorkflow(ctx, options.ID, LookSignal, hint, options,
 		FulfillmentType, FulfillmentInput{Location: location, OrderID: order})

@@ -16,6 +16,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
+	"github.com/tallystick/tallystick/activities"
 	"github.com/tallystick/tallystick/domain"
 	"github.com/tallystick/tallystick/sandbox/devserver"
 	"github.com/tallystick/tallystick/sandbox/devserver/devservertest"
@@ -135,8 +136,8 @@ func TestAPaidOrderGoesThrough(t *testing.T) {
 	require.EqualValues(t, 3990, record.Paid.Minor)
 }
 
-// TestALifecycleThatOnlyWaitsIsIdle and costs nothing: from the opening on, one workflow task, no timer, and no search
-// attribute that says what it said before. It goes on with what happens on either side, and ends with the delivery.
+// TestALifecycleThatOnlyWaitsIsIdle and costs nothing: sweeps go over it and add nothing to its history, there is no timer,
+// and no search attribute that says what it said before. It goes on with what happens on either side, and ends with the delivery.
 func TestALifecycleThatOnlyWaitsIsIdle(t *testing.T) {
 	s := start(t, options(t))
 	order := sell(t, s)
@@ -147,10 +148,9 @@ func TestALifecycleThatOnlyWaitsIsIdle(t *testing.T) {
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, run.Status)
 	state, _ := run.TypedSearchAttributes.GetKeyword(workflows.StateAttribute)
 	require.Equal(t, string(domain.FulfillmentCreated), state)
-	require.Equal(t, []enumspb.EventType{
-		enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
-		enumspb.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED, enumspb.EVENT_TYPE_WORKFLOW_TASK_STARTED, enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
-	}, events(t, s, id, run.WorkflowExecution.RunID))
+	before := events(t, s, id, run.WorkflowExecution.RunID)
+	require.NoError(t, s.WaitIdle(limited(t)), "two more sweeps")
+	require.Equal(t, before, events(t, s, id, run.WorkflowExecution.RunID))
 
 	_, err = s.GHL.Fulfil(order.ID, ghl.NewFulfillment{Trackings: []ghl.Tracking{{Number: "1Z999", Carrier: "UPS"}}})
 	require.NoError(t, err)
@@ -175,6 +175,26 @@ func TestALifecycleThatOnlyWaitsIsIdle(t *testing.T) {
 		}
 	}
 	require.Equal(t, 2, written, "shipped and delivered")
+}
+
+// TestALifecycleThatWasJustOpenedIsWokenByTheNextHint: no worker has seen it until then.
+func TestALifecycleThatWasJustOpenedIsWokenByTheNextHint(t *testing.T) {
+	s := start(t, options(t))
+	door, id := workflows.Door{Temporal: s.Temporal}, workflows.FulfillmentID("elsewhere", "o1")
+	ctx := limited(t)
+	require.NoError(t, door.LookAtFulfillment(ctx, "elsewhere", "o1", workflows.Hint{Event: activities.FulfillmentOpened}))
+	require.NoError(t, s.WaitIdle(ctx))
+	require.Equal(t, []enumspb.EventType{
+		enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+	}, events(t, s, id, ""))
+	require.NoError(t, door.LookAtFulfillment(ctx, "elsewhere", "o1", workflows.Hint{Source: workflows.FromOperator}))
+	var status workflows.FulfillmentStatus
+	require.Eventually(t, func() bool {
+		answer, err := s.Temporal.QueryWorkflow(ctx, id, "", workflows.StatusQuery)
+		return err == nil && answer.Get(&status) == nil && status.Outcome != ""
+	}, time.Minute, 50*time.Millisecond)
+	require.Equal(t, activities.Parked, status.Outcome, "there is no such location")
+	require.Equal(t, 2, status.Hints)
 }
 
 // events are the types of what is in the history of a run.
