@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,10 +12,11 @@ import (
 	"github.com/tallystick/tallystick/sandbox/sage"
 	"github.com/tallystick/tallystick/sandbox/shop"
 	"github.com/tallystick/tallystick/sandbox/stack"
+	"github.com/tallystick/tallystick/test/harness"
 )
 
 // TestTwoWorkersShareOnePostgres is the way to run on several machines: two workers take the orders of the same new
-// customers and products between them, and none is made twice.
+// customers and products between them, and send the goods of them, and nothing is made twice.
 func TestTwoWorkersShareOnePostgres(t *testing.T) {
 	plan := faults.NewPlan(3, faults.Some)
 	s := start(t, stack.Options{
@@ -22,9 +24,17 @@ func TestTwoWorkersShareOnePostgres(t *testing.T) {
 		GHL: ghl.Options{Seed: 3, NoLimits: true, Faults: plan}, Sage: sage.Options{Faults: plan},
 	})
 	customers := shop.New(s.GHL, shop.Options{Seed: 3, Orders: 60})
+	carrier := harness.Carrier(s)
+	goods := customers.Dispatch(s.Sage, shop.DispatchOptions{Carrier: &carrier})
+	ctx, giveUp := context.WithTimeout(t.Context(), patience)
+	defer giveUp()
+	sent := make(chan error, 1)
+	go func() { sent <- goods.Run(ctx) }()
 	require.NoError(t, customers.Run(t.Context()))
+	require.NoError(t, <-sent)
 	settled(t, s)
 	report := customers.Agree(s.Sage)
 	require.True(t, report.OK(), report.String())
 	require.Equal(t, customers.Due(), report.Due)
+	require.Positive(t, report.Posted)
 }

@@ -33,9 +33,14 @@ func TestMain(m *testing.M) { harness.Main(m) }
 
 // TestHell lets a thousand orders go through while everything fails that can: each call to a vendor with some
 // likelihood, webhooks that come up to three times, late, in any order or never, and worker, starter and Temporal
-// server killed in mid-run, again and again. In the end Sage must hold exactly what HighLevel charged.
+// server killed in mid-run, again and again. Meanwhile people on both sides and carriers send and deliver the goods. In the
+// end Sage must hold exactly what HighLevel charged, and both sides must say where the goods are: HighLevel with one
+// fulfilment for each parcel that somebody sent, and one e-mail to the customer for each that was to be told of.
 func TestHell(t *testing.T) {
 	plan := faults.NewPlan(hellSeed, faults.Hell)
+	for _, vendor := range []string{"ghl.*", "sage.*"} {
+		plan.Chances(vendor, mostlyWithATime(faults.Hell.Chances())...)
+	}
 	s := harness.Start(t, stack.Options{
 		Temporal: stack.Temporal{OnDisk: true},
 		GHL:      ghl.Options{Seed: hellSeed, NoLimits: true, Faults: plan},
@@ -43,17 +48,27 @@ func TestHell(t *testing.T) {
 	})
 	began := time.Now()
 	customers := shop.New(s.GHL, shop.Options{Seed: hellSeed, Orders: hellOrders, PerSecond: hellPace})
-	killed := make(chan error, 1)
+	carrier := harness.Carrier(s)
+	goods := customers.Dispatch(s.Sage, shop.DispatchOptions{Carrier: &carrier})
+	killed, sent := make(chan error, 1), make(chan error, 1)
 	ctx, stopKilling := context.WithCancel(t.Context())
 	go func() { killed <- killAgainAndAgain(ctx, s) }()
+	dispatching, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	go func() { sent <- goods.Run(dispatching) }()
 	require.NoError(t, customers.Run(t.Context()))
 	stopKilling()
 	require.NoError(t, <-killed)
+	bought := time.Since(began)
+	defer time.AfterFunc(patience, giveUp).Stop()
+	require.NoError(t, <-sent)
+	dispatched := time.Since(began)
 
 	harness.Settled(t, s, patience)
 	report := customers.Agree(s.Sage)
 	require.True(t, report.OK(), report.String())
 	require.Equal(t, customers.Due(), report.Due)
+	require.Positive(t, report.Posted, "some were posted for people in Sage")
 
 	running, err := s.Running(t.Context())
 	require.NoError(t, err)
@@ -63,7 +78,25 @@ func TestHell(t *testing.T) {
 	for _, item := range parked {
 		require.NotEmpty(t, item.Reason, item.ObjectID)
 	}
-	t.Logf("%d orders in %s; %s", hellOrders, time.Since(began).Round(time.Second), report)
+	t.Logf("%d orders in %s (bought after %s, sent after %s); %s", hellOrders, time.Since(began).Round(time.Second),
+		bought.Round(time.Second), dispatched.Round(time.Second), report)
+}
+
+// mostlyWithATime has nine in ten refusals for too many calls name a second to wait. One that names none holds everything
+// for ten: if all did, a run would be little else than such waits.
+func mostlyWithATime(chances []faults.Chance) []faults.Chance {
+	var out []faults.Chance
+	for _, c := range chances {
+		if c.Fault.Kind != faults.Throttle || c.Fault.RetryAfter != faults.RetryAfterNone {
+			out = append(out, c)
+			continue
+		}
+		named, unnamed := c, c
+		named.Fault.RetryAfter, named.Fault.Delay, named.Probability = faults.RetryAfterSeconds, time.Second, c.Probability*0.9
+		unnamed.Probability = c.Probability * 0.1
+		out = append(out, named, unnamed)
+	}
+	return out
 }
 
 // killAgainAndAgain kills each process in turn, as a power cut would, and starts it again.
