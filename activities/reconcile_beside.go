@@ -137,7 +137,9 @@ func (p *paymentsRun) planOf(ctx context.Context, subscription string) (plan dom
 	if subscription == "" {
 		return plan, 0, nil
 	}
-	filter := store.EntryFilter{Location: p.in.Location, Kind: domain.SubscriptionEntry, Side: domain.HighLevelSide, SubscriptionID: subscription}
+	filter := store.EntryFilter{
+		Location: p.in.Location, Kind: domain.SubscriptionEntry, Side: domain.HighLevelSide, SubscriptionID: subscription,
+	}
 	plans, _, err := p.sage.Store.Entries(ctx, filter)
 	if err != nil || len(plans) == 0 {
 		return plan, 0, err

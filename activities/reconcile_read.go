@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,6 +59,11 @@ func (g *GHL) ReadTransactions(ctx context.Context, in ReadBooksInput) (BooksPag
 	page, err := g.readTransactions(ctx, in)
 	return page, asTemporal(err, attempt(ctx), 0)
 }
+
+// OrdersToRecheck is where ReadOrderEntries goes on by itself after the list: with orders that the list did not show, since
+// they are older than the window and were paid in it, and with those on which the sides disagree. Both are read one by
+// one. A run may ask for them once more after it has read Sage.
+var OrdersToRecheck = ghl.Cursor{Offset: -1}
 
 // ReadOrderEntries reads one page of orders into the ledger. Transactions are to be read before: they say what is paid.
 func (g *GHL) ReadOrderEntries(ctx context.Context, in ReadBooksInput) (BooksPage, error) {
@@ -308,7 +314,7 @@ func (r *reading) transaction(ctx context.Context, t ghl.Transaction, paid, refu
 		return false, err
 	}
 	if _, known := clearings[strings.ToLower(strings.TrimSpace(t.Status))]; !known && payment.Refunded.Minor > 0 {
-		e.Status = string(domain.Settled) // what went back had come in, whatever the word for its state is (A131)
+		e.Status = string(domain.Settled) // what went back had come in, whatever the word for its state is (A131, A144)
 	}
 	r.entry(e, paid)
 	if payment.Refunded.Minor > 0 || len(refunded) > 0 {
@@ -391,12 +397,18 @@ func (g *GHL) readOrderEntries(ctx context.Context, in ReadBooksInput) (BooksPag
 	if err != nil {
 		return r.page, err
 	}
+	if in.At.Offset < 0 {
+		return r.page, r.recheckOrders(ctx, client)
+	}
 	doing(ctx, "reading orders")
 	page, err := client.Orders.Page(ctx, ghl.OrderFilter{From: in.Window.From, To: in.Window.To}, in.At)
 	if err != nil {
 		return r.page, err
 	}
-	r.page.Rows, r.page.Next, r.page.Done = len(page.Rows)+len(page.Unreadable), page.Next, page.Done
+	r.page.Rows, r.page.Next = len(page.Rows)+len(page.Unreadable), page.Next
+	if page.Done {
+		r.page.Next = OrdersToRecheck
+	}
 	ids := make([]string, len(page.Rows))
 	for i, o := range page.Rows {
 		ids[i] = o.ID
@@ -419,15 +431,104 @@ func (g *GHL) readOrderEntries(ctx context.Context, in ReadBooksInput) (BooksPag
 		}
 	}
 	r.page.Unreadable += len(page.Unreadable)
+	return r.page, r.keepOrders(ctx)
+}
+
+func (r *reading) keepOrders(ctx context.Context) error {
 	if err := r.keep(ctx); err != nil {
-		return r.page, err
+		return err
 	}
 	changed := make([]string, len(r.put))
 	for i, e := range r.put {
 		changed[i] = e.ID
 	}
-	_, err = settleEntries(ctx, g.Store, in.Location, domain.OrderEntry, changed)
-	return r.page, err
+	_, err := settleEntries(ctx, r.g.Store, r.in.Location, domain.OrderEntry, changed)
+	return err
+}
+
+const (
+	// ordersToRecheck is how many entries of the ledger a step looks at, each of which may take a call.
+	ordersToRecheck = 200
+	// recheckUnagreed begins the place of the second stage, in a cursor that is otherwise HighLevel's.
+	recheckUnagreed = "unagreed "
+)
+
+// recheckOrders reads orders one by one, and sets where the next step goes on.
+func (r *reading) recheckOrders(ctx context.Context, client *ghl.Client) error {
+	token, second := strings.CutPrefix(r.in.At.Seen, recheckUnagreed)
+	stage := r.paidOnly
+	if second {
+		stage = r.unagreedOrders
+	}
+	ids, next, err := stage(ctx, store.Page{Limit: ordersToRecheck, After: token})
+	if err != nil {
+		return err
+	}
+	switch {
+	case second && next == "":
+		r.page.Done = true
+	case second:
+		r.page.Next = ghl.Cursor{Offset: -1, Seen: recheckUnagreed + next}
+	case next == "":
+		r.page.Next = ghl.Cursor{Offset: -1, Seen: recheckUnagreed}
+	default:
+		r.page.Next = ghl.Cursor{Offset: -1, Seen: next}
+	}
+	before, err := ledgerOf(ctx, r.g.Store, r.in.Location, domain.OrderEntry, domain.HighLevelSide, ids...)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		doing(ctx, "reading orders one by one")
+		order, err := client.Orders.Get(ctx, id)
+		if ghl.IsNotFound(err) {
+			continue // which proves nothing
+		}
+		if err == nil {
+			r.page.Rows++
+			err = r.order(ctx, order, !second, before[id])
+		}
+		switch {
+		case errors.Is(err, domain.ErrMoney): // its own process parks it, with the reason
+			r.page.Unreadable++
+		case err != nil:
+			return err
+		}
+	}
+	return r.keepOrders(ctx)
+}
+
+// paidOnly are orders of which the ledger has a payment of the window, and nothing else.
+func (r *reading) paidOnly(ctx context.Context, page store.Page) ([]string, string, error) {
+	payments, next, err := r.g.Store.Entries(ctx, store.EntryFilter{
+		Location: r.in.Location, Kind: domain.PaymentEntry, Side: domain.HighLevelSide,
+		From: r.in.Window.From.Add(-zoneMargin), Before: r.in.Window.To.Add(zoneMargin), Page: page,
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	var ids []string
+	for _, e := range payments {
+		if e.OrderID != "" && e.Counts() {
+			ids = append(ids, e.OrderID)
+		}
+	}
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	known, err := ledgerOf(ctx, r.g.Store, r.in.Location, domain.OrderEntry, domain.HighLevelSide, ids...)
+	return slices.DeleteFunc(ids, func(id string) bool { return len(known[id]) > 0 }), next, err
+}
+
+// unagreedOrders are orders on which the sides disagree and that were not read in this run. Those that stand for payments
+// are not HighLevel's.
+func (r *reading) unagreedOrders(ctx context.Context, page store.Page) ([]string, string, error) {
+	orders, next, err := r.g.Store.Unagreed(ctx, r.in.Location, domain.OrderEntry, page)
+	var ids []string
+	for _, e := range orders {
+		if e.SeenAt.Before(r.in.Window.Opened) && !strings.HasPrefix(e.ID, renewalPrefix) {
+			ids = append(ids, e.ID)
+		}
+	}
+	return ids, next, err
 }
 
 // paidOf tells for which orders money was seen, booked on them or on their invoice (A07).
@@ -466,8 +567,10 @@ func (r *reading) order(ctx context.Context, o ghl.Order, paid bool, before []st
 	if !ok {
 		return nil
 	}
-	if early, err := r.early(ctx, o.CreatedAt, o.ID, before); early || err != nil {
-		return err
+	if !paid { // what was paid since the books began belongs in them, however old it is
+		if early, err := r.early(ctx, o.CreatedAt, o.ID, before); early || err != nil {
+			return err
+		}
 	}
 	currency, err := domain.ParseCurrency(o.Currency)
 	if err != nil {

@@ -379,7 +379,10 @@ func (r *sageReading) look(ctx context.Context, orders []string) error {
 			continue
 		}
 		_, parked, err := r.sage.Store.ParkedItem(ctx, r.in.Location, store.PaymentToOrder, id)
-		if err != nil || parked {
+		if err != nil {
+			return err
+		}
+		if parked { // it is tried again by itself, or waits for a person
 			continue
 		}
 		r.page.Looks++
@@ -504,7 +507,8 @@ func (c *connection) booksWords(ctx context.Context, opportunities bool) (booksW
 		w.stages[status.ID] = stageOf(status)
 	}
 	for stage, id := range map[domain.Stage]int64{
-		domain.StageOpen: c.settings.Books.OpportunityOpen, domain.StageWon: c.settings.Books.OpportunityWon, domain.StageLost: c.settings.Books.OpportunityLost,
+		domain.StageOpen: c.settings.Books.OpportunityOpen, domain.StageWon: c.settings.Books.OpportunityWon,
+		domain.StageLost: c.settings.Books.OpportunityLost,
 	} {
 		if id != 0 {
 			w.stages[id] = stage

@@ -269,7 +269,9 @@ func (s *subscriptionsRun) writeOne(ctx context.Context, claim *held, one *agree
 
 // removeSurplus removes what a write of unknown outcome may have left: only what one and the same user made, and nobody
 // touched.
-func (s *subscriptionsRun) removeSurplus(ctx context.Context, claim *held, one *agreement, kept sage.Opportunity) (removed bool, err error) {
+func (s *subscriptionsRun) removeSurplus(
+	ctx context.Context, claim *held, one *agreement, kept sage.Opportunity,
+) (removed bool, err error) {
 	for _, row := range one.rows {
 		if row.ID == kept.ID || row.ExtID != subscriptionPrefix+one.id || row.Locked() != "" ||
 			!kept.CreatedBy.IsSet() || !onlyBy(row.Audit, kept.CreatedBy.ID) {
@@ -307,7 +309,9 @@ func (s *subscriptionsRun) fresh(ctx context.Context, one *agreement, account in
 
 // differences are the fields of ours that are not as they should be. Name, account, owner and probability are people's to
 // change, and so is the status within a stage.
-func (s *subscriptionsRun) differences(ctx context.Context, one *agreement, row sage.Opportunity) (fields sage.OpportunityFields, differs bool, err error) {
+func (s *subscriptionsRun) differences(
+	ctx context.Context, one *agreement, row sage.Opportunity,
+) (fields sage.OpportunityFields, differs bool, err error) {
 	plan := one.plan.Entry
 	state := domain.SubscriptionState(plan.Status)
 	if extID := subscriptionPrefix + one.id; row.ExtID != extID {

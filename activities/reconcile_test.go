@@ -443,6 +443,21 @@ func TestAPaymentWhoseOrderNeverReachedSageIsLookedAt(t *testing.T) {
 	require.EqualValues(t, 1, sum.compared[domain.OrderEntry].Findings[domain.AmountDiffers])
 }
 
+func TestAnOldOrderThatIsPaidNowIsInTheBooks(t *testing.T) {
+	b := newBooks(t, worldOptions{})
+	old, err := b.ghl.PlaceOrder(ghlbox.NewOrder{ContactID: b.customer(), Currency: "EUR", CreatedAt: time.Now().AddDate(-2, 0, 0),
+		Lines: []ghlbox.NewLine{{PriceID: b.plan, Qty: 1}}})
+	require.NoError(t, err)
+	b.pay(old.ID, domain.Money{})
+	b.mustPass(old.ID)
+	require.Zero(t, differences(b.reconcile(false)))
+
+	require.NoError(t, b.ghl.EditOrder(old.ID, func(o *ghlbox.Order) { o.Status = "refunded" }))
+	require.NoError(t, b.sage.PeopleUpdate("salesorders", b.sage.OrdersByExtID("ghl:order:" + old.ID)[0].ID, map[string]any{"total": 3}))
+	require.EqualValues(t, 1, differences(b.reconcile(false)))
+	require.Contains(t, b.looks.orders, old.ID)
+}
+
 func TestTestModeStaysOutOfTheRows(t *testing.T) {
 	b := newBooks(t, worldOptions{})
 	order := b.shirtOrder("EUR", b.customer())

@@ -366,3 +366,26 @@ func TestShippingIsFollowedByAConnectionsOwnSettings(t *testing.T) {
 	_, err = d.Fulfillment(t.Context(), "second")
 	require.Equal(t, activities.Paused, kindOf(err))
 }
+
+// TestBooksAreKeptByAConnectionsOwnSettings: as with shipping.
+func TestBooksAreKeptByAConnectionsOwnSettings(t *testing.T) {
+	b := newBench(t, sqliteURL(t), ghlbox.OAuthOptions{})
+	d := b.process(func(o *Options) {
+		o.Config.Books = config.Books{Rows: true, Refunds: config.SkipRefunds, Currency: "GBP", Probability: 3}
+	})
+	b.set("second", own(t, "SALES_ROWS=false", "SALES_REFUNDS=activity", "SALES_FOREIGN=activity", "SALES_CURRENCY=EUR",
+		"RENEWAL_ORDERS=true", "SAGE_OPPORTUNITY_STATUS_WON=7"), store.SageOfEnvironment)
+	_, settings, err := d.Sage(t.Context(), "second")
+	require.NoError(t, err)
+	require.Equal(t, activities.BooksSettings{
+		NoRows: true, Refunds: activities.InsteadActivity, Foreign: activities.InsteadActivity, Currency: "EUR", RenewalOrders: true,
+		OpportunityWon: 7, Probability: 5,
+	}, settings.Books)
+
+	before := own(t)
+	before.Books = nil
+	b.set("second", before, store.SageOfEnvironment)
+	_, settings, err = d.Sage(t.Context(), "second")
+	require.NoError(t, err)
+	require.Equal(t, activities.BooksSettings{Refunds: activities.InsteadSkip, Currency: "GBP", Probability: 3}, settings.Books)
+}

@@ -95,7 +95,7 @@ type Sage struct {
 	ShippingProductID int64             `envconfig:"SAGE_SHIPPING_PRODUCT_ID" own:"true" desc:"Product of the lines that carry shipping. Unset makes one."`
 	ExtraFieldPrefix  string            `envconfig:"SAGE_EXTRA_FIELD_PREFIX" own:"true" default:"Z_" desc:"What the names of the extra fields on sales orders begin with."`
 	ExtraFields       map[string]string `envconfig:"SAGE_EXTRA_FIELDS" own:"true" desc:"Extra fields with names of their own: PaymentStatus:Z_Paid,PaidAt:Z_When. The names before the colon are those of the documentation, without prefix."`
-	DefaultFields     DefaultFields     `envconfig:"SAGE_DEFAULT_FIELDS" own:"true" desc:"Fields that the tenant demands on new records, as JSON by resource (accounts, contacts, products, salesorders, activities, calendar): {\"accounts\":{\"Z_Region\":\"EU\"}}."`
+	DefaultFields     DefaultFields     `envconfig:"SAGE_DEFAULT_FIELDS" own:"true" desc:"Fields that the tenant demands on new records, as JSON by resource (accounts, contacts, products, salesorders, opportunities, activities, calendar): {\"accounts\":{\"Z_Region\":\"EU\"}}."`
 	SettleDelay       time.Duration     `envconfig:"SAGE_SETTLE_DELAY" own:"true" default:"5s" desc:"How long a write whose outcome is unknown is given before it is looked for."`
 }
 
@@ -195,6 +195,14 @@ type Process struct {
 type Watching struct {
 	LogLevel  slog.Level `envconfig:"LOG_LEVEL" default:"info" desc:"How much is logged: debug, info, warn or error. debug shows each call to a vendor."`
 	LogFormat LogFormat  `envconfig:"LOG_FORMAT" default:"text" desc:"How log lines look: text or json."`
+}
+
+// Reconciliations are the times between two reconciliations of each kind, 0 where they are switched off.
+func (s Sync) Reconciliations() (every, deep time.Duration) {
+	if !s.Reconcile {
+		return 0, 0
+	}
+	return s.ReconcileInterval, s.ReconcileDeepInterval
 }
 
 // OAuthEnabled tells whether locations can be connected through an app of HighLevel's marketplace.

@@ -249,9 +249,9 @@ func (f *DefaultFields) Decode(value string) error {
 	}
 	for resource := range fields {
 		switch resource {
-		case "accounts", "contacts", "products", "salesorders", "activities", "calendar":
+		case "accounts", "contacts", "products", "salesorders", "opportunities", "activities", "calendar":
 		default:
-			return errors.New("may hold accounts, contacts, products, salesorders, activities and calendar only")
+			return errors.New("may hold accounts, contacts, products, salesorders, opportunities, activities and calendar only")
 		}
 	}
 	*f = fields
