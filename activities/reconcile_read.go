@@ -144,8 +144,10 @@ type reading struct {
 	g        *GHL
 	in       ReadBooksInput
 	onlyTest bool
-	// seenAt is before the page was asked for: what is read later counts more.
+	// seenAt is before the page was asked for: what is read later counts more. With mark it is noted of unchanged entries
+	// too, so that one run does not read them twice.
 	seenAt time.Time
+	mark   bool
 	page   BooksPage
 	// put are the entries that are new or changed, again what is to be brought although it is not, by kind.
 	put   []store.LedgerEntry
@@ -169,7 +171,7 @@ func (r *reading) entry(e domain.Entry, before []store.LedgerEntry) {
 		was := before[0]
 		e.Apart = was.Apart // which the settings of Sage decide when it is brought
 		changed = was.Digest != e.Digest()
-		if !changed && was.UpdatedAt.Equal(e.UpdatedAt.Truncate(time.Microsecond)) && !r.in.Again {
+		if !changed && was.UpdatedAt.Equal(e.UpdatedAt.Truncate(time.Microsecond)) && !r.in.Again && !r.mark {
 			return
 		}
 	}
@@ -474,6 +476,7 @@ func (r *reading) recheckOrders(ctx context.Context, client *ghl.Client) error {
 	default:
 		r.page.Next = ghl.Cursor{Offset: -1, Seen: next}
 	}
+	r.mark = true
 	before, err := ledgerOf(ctx, r.g.Store, r.in.Location, domain.OrderEntry, domain.HighLevelSide, ids...)
 	if err != nil {
 		return err

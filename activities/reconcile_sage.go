@@ -551,8 +551,11 @@ func (c *connection) rowCurrency(ctx context.Context, currencies []sage.Currency
 	for _, one := range currencies {
 		missing.Choices = append(missing.Choices, one.ISOCode)
 	}
-	if len(currencies) == 1 {
+	switch {
+	case len(currencies) == 1:
 		return domain.ParseCurrency(currencies[0].ISOCode)
+	case c.settings.Books.NoRows: // nothing is in it
+		return "", nil
 	}
 	return "", missing
 }

@@ -32,7 +32,7 @@ type books struct {
 func newBooks(t testing.TB, o worldOptions) *books {
 	t.Helper()
 	w := newWorld(t, o)
-	w.settings.Books = activities.BooksSettings{Currency: "EUR", Probability: 5}
+	w.settings.Books = activities.BooksSettings{Probability: 5}
 	product := w.ghl.AddProduct(ghlbox.Product{Name: "Coaching"})
 	plan := w.ghl.AddPrice(ghlbox.Price{ProductID: product, Name: "Monthly", Amount: domain.NewMoney(4900, "EUR"), Interval: "month", IntervalCount: 1})
 	return &books{w, plan}

@@ -342,7 +342,9 @@ func TestAStoreWithoutKeysIsRefused(t *testing.T) {
 // that were sealed before there was anything to say of shipping leave it to the environment.
 func TestShippingIsFollowedByAConnectionsOwnSettings(t *testing.T) {
 	b := newBench(t, sqliteURL(t), ghlbox.OAuthOptions{})
-	d := b.process(func(o *Options) { o.Config.Shipping = config.Shipping{On: true, Verify: config.VerifyOpen, ActivityType: 4} })
+	d := b.process(func(o *Options) {
+		o.Config.Shipping = config.Shipping{On: true, Verify: config.VerifyOpen, ActivityType: 4}
+	})
 	b.set("second", own(t, "FULFILLMENTS=false", "DIGITAL_ORDERS=ship", "SAGE_TASKS=true"), store.SageOfEnvironment)
 	how, err := d.Fulfillment(t.Context(), "second")
 	require.NoError(t, err)

@@ -46,7 +46,8 @@ func (s *Server) fill() {
 		branches = []string{"Main branch"}
 	}
 	for i, name := range branches {
-		s.seed("branches", map[string]any{"name": name, "default": i == 0, "mainenvironment": i == 0})
+		s.seed("branches", map[string]any{"name": name, "default": i == 0, "mainenvironment": i == 0,
+			"currencyid": s.table("currencies").ids[0]})
 	}
 	statuses := s.opts.Statuses
 	if statuses == nil {
