@@ -198,6 +198,7 @@ func checkSchedules(ctx context.Context, temporal client.Client, cfg config.Conf
 	var missing, paused []string
 	for _, state := range states {
 		switch {
+		case state.Off() && !state.Exists:
 		case !state.Exists:
 			missing = append(missing, state.ID)
 		case state.Paused:

@@ -52,6 +52,7 @@ func syncCommand(a *app) *cobra.Command {
 		dryRunFlag(c, &dryRun)
 		sync.AddCommand(c)
 	}
+	sync.AddCommand(syncSubscriptions(a))
 	return sync
 }
 

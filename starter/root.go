@@ -63,7 +63,7 @@ func newRoot(a *app) *cobra.Command {
 	}
 	root.AddCommand(
 		serveCommand(a), checkCommand(a), statusCommand(a), syncCommand(a), replayCommand(a), matchCommand(a),
-		diffCommand(a), reportCommand(a),
+		backfillCommand(a), diffCommand(a), reportCommand(a),
 		sweepCommand(a), fulfillmentCommand(a), hooksCommand(a), schedulesCommand(a), connectCommand(a), plannedCommand(a), keysCommand(a), migrateCommand(a), versionCommand(a), commandsPageCommand(),
 	)
 	group(root)

@@ -69,7 +69,11 @@ var errWatchdogOff = errors.New("the watchdog is switched off: set WATCHDOG_INTE
 
 // intervals are those of the schedules by configuration.
 func intervals(c config.Config) schedules.Intervals {
-	return schedules.Intervals{Payments: c.Sync.Interval, Deep: c.Sync.DeepInterval, Fulfillments: c.Sync.Fulfillments}
+	every, deep := c.Sync.Reconciliations()
+	return schedules.Intervals{
+		Payments: c.Sync.Interval, Deep: c.Sync.DeepInterval, Fulfillments: c.Sync.Fulfillments,
+		Reconciliation: every, DeepReconciliation: deep,
+	}
 }
 
 func schedulesCommand(a *app) *cobra.Command {
@@ -89,8 +93,9 @@ func schedulesApply(a *app) *cobra.Command {
 	var force bool
 	c := &cobra.Command{
 		Use: "apply", Short: "Make the schedules, and the search attributes, what they should be", Args: cobra.NoArgs,
-		Long: "Make the schedules what SYNC_INTERVAL, DEEP_SYNC_INTERVAL, FULFILLMENT_SYNC_INTERVAL and WATCHDOG_INTERVAL say, and\n" +
-			"the search attributes that the namespace lacks.\n" +
+		Long: "Make the schedules what SYNC_INTERVAL, DEEP_SYNC_INTERVAL, FULFILLMENT_SYNC_INTERVAL, RECONCILE_INTERVAL,\n" +
+			"RECONCILE_DEEP_INTERVAL and WATCHDOG_INTERVAL say, remove those that RECONCILE or WATCHDOG_INTERVAL switches off, and\n" +
+			"make the search attributes that the namespace lacks.\n" +
 			"`starter serve` does the same at its start, and the workers do for the watchdog. Whether a schedule is paused stays as\n" +
 			"it is.",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -109,7 +114,11 @@ func schedulesApply(a *app) *cobra.Command {
 				}
 				changes, err := apply(c.Context(), temporal.ScheduleClient(), wanted, schedules.ApplyOptions{Force: force})
 				for _, change := range changes {
-					_, _ = fmt.Fprintf(a.out, "%s  every %s  %s%s\n", change.ID, change.Every, would(s.dryRun), change.Action)
+					every := "every " + change.Every.String()
+					if change.Off() {
+						every = "off"
+					}
+					_, _ = fmt.Fprintf(a.out, "%s  %s  %s%s\n", change.ID, every, would(s.dryRun), change.Action)
 					for _, difference := range change.Differences {
 						_, _ = fmt.Fprintf(a.out, "  %s\n", difference)
 					}
@@ -175,6 +184,10 @@ func schedulesTrigger(a *app) *cobra.Command {
 					return errWatchdogOff
 				}
 				for _, item := range items {
+					if item.Off() {
+						_, _ = fmt.Fprintf(a.out, "%s  off by RECONCILE: `starter sync subscriptions` starts one all the same\n", item.ID)
+						continue
+					}
 					if s.dryRun {
 						_, _ = fmt.Fprintf(a.out, "%s  would be started now\n", item.ID)
 						continue
@@ -229,6 +242,8 @@ func printSchedules(w io.Writer, states []schedules.State) {
 		switch {
 		case !s.Exists && unwatched(s.Item):
 			row(w, s.ID, "", "off: WATCHDOG_INTERVAL")
+		case s.Off() && !s.Exists:
+			row(w, s.ID, "", "off by RECONCILE")
 		case !s.Exists:
 			row(w, s.ID, s.Every, "missing: `starter schedules apply`")
 		case s.Running != "":
@@ -281,6 +296,9 @@ func schedulesChange(a *app, verb, short, done string, change scheduleChange) *c
 					}
 				}
 				for _, item := range items {
+					if item.Off() {
+						continue
+					}
 					_, _ = fmt.Fprintf(a.out, "%s  %s%s\n", item.ID, would(s.dryRun), done)
 				}
 				return nil

@@ -130,11 +130,16 @@ func (c *crew) build(giveUp func(error)) error {
 		Store: c.books, Look: door, Overlap: cfg.Sync.Overlap, RefundWindow: cfg.Sync.RefundWindow, From: cfg.Sync.From.Time,
 		RetryParkedAfter: cfg.Sync.Interval, Fulfillment: c.directory.Fulfillment,
 	})
+	every, deepEvery := cfg.Sync.Reconciliations()
 	c.processes.RegisterActivity(&activities.Connections{
 		Store: c.books, Notify: people.Notify, Schedules: schedules.Keeper{
 			Client: c.temporal.ScheduleClient(), Every: cfg.Sync.Interval, DeepEvery: cfg.Sync.DeepInterval,
-			FulfillmentEvery: cfg.Sync.Fulfillments,
+			FulfillmentEvery: cfg.Sync.Fulfillments, ReconcileEvery: every, DeepReconcileEvery: deepEvery,
 		},
+	})
+	c.processes.RegisterActivity(&activities.Books{
+		Store: c.books, Notify: people.Notify, On: cfg.Sync.Reconcile, Overlap: cfg.Sync.ReconcileOverlap,
+		DifferenceAge: cfg.Books.DifferenceAge, Remind: cfg.Watchdog.Remind,
 	})
 	c.processes.RegisterActivity(people)
 	c.processes.RegisterActivity(c.watchdog(people.Notify))

@@ -30,7 +30,7 @@ func (c *crew) watchdog(notify activities.Notifier) *activities.Watchdog {
 // watchedSweeps are those that every location should have.
 func (c *crew) watchedSweeps() []activities.WatchedSweep {
 	sync := c.config.Sync
-	return []activities.WatchedSweep{
+	sweeps := []activities.WatchedSweep{
 		{Words: "sweep of payments", Mark: activities.PaymentSweepMark, Every: sync.Interval, Schedule: workflows.PaymentSweepID},
 		{Words: "deep sweep for refunds", Mark: activities.DeepSweepMark, Every: sync.DeepInterval, Schedule: workflows.DeepSweepID},
 		{
@@ -41,6 +41,17 @@ func (c *crew) watchedSweeps() []activities.WatchedSweep {
 			},
 		},
 	}
+	every, deepEvery := sync.Reconciliations()
+	if every == 0 {
+		return sweeps
+	}
+	return append(sweeps,
+		activities.WatchedSweep{
+			Words: "reconciliation", Mark: activities.ReconciliationMark, Every: every, Schedule: workflows.ReconciliationID,
+		},
+		activities.WatchedSweep{
+			Words: "deep reconciliation", Mark: activities.DeepReconciliationMark, Every: deepEvery, Schedule: workflows.DeepReconciliationID,
+		})
 }
 
 // keepEvery is how often it is tried to make the watchdog's schedule what it should be.

@@ -17,8 +17,10 @@ import (
 // respects what people did: a schedule that somebody paused stays paused, and keeps that person's note.
 type Keeper struct {
 	Client client.ScheduleClient
-	// Every, DeepEvery and FulfillmentEvery are the intervals of the schedules of a location.
+	// Every, DeepEvery and FulfillmentEvery are the intervals of the schedules of a location. ReconcileEvery and
+	// DeepReconcileEvery are 0 where there is no reconciliation.
 	Every, DeepEvery, FulfillmentEvery time.Duration
+	ReconcileEvery, DeepReconcileEvery time.Duration
 }
 
 var _ activities.Schedules = Keeper{}
@@ -30,7 +32,10 @@ const mark = "Tallystick: "
 func byHand(note string) bool { return !strings.HasPrefix(note, mark) }
 
 func (k Keeper) wanted(location string) []Item {
-	return Wanted(Intervals{Payments: k.Every, Deep: k.DeepEvery, Fulfillments: k.FulfillmentEvery}, location)
+	return Wanted(Intervals{
+		Payments: k.Every, Deep: k.DeepEvery, Fulfillments: k.FulfillmentEvery,
+		Reconciliation: k.ReconcileEvery, DeepReconciliation: k.DeepReconcileEvery,
+	}, location)
 }
 
 // Apply makes the schedules of a location what they should be, and tells whether a first sweep of its payments came of
@@ -68,7 +73,7 @@ func (k Keeper) Resume(ctx context.Context, location, note string) error {
 // for them, and what has its schedule paused or missing is not swept.
 func (k Keeper) Trigger(ctx context.Context, location string) error {
 	return k.each(ctx, location, func(h client.ScheduleHandle, s State) error {
-		if s.Kind == Deep || s.Paused {
+		if s.Kind == Deep || s.Kind == DeepReconciliation || s.Paused {
 			return nil
 		}
 		return h.Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE})

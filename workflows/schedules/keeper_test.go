@@ -35,21 +35,35 @@ func server(t *testing.T) client.Client {
 	return c
 }
 
-// wanted are the schedules that the tests' keeper keeps.
-func wanted(location string) []schedules.Item {
-	return schedules.Wanted(schedules.Intervals{Payments: time.Hour, Deep: 24 * time.Hour, Fulfillments: 2 * time.Hour}, location)
+func intervals() schedules.Intervals {
+	return schedules.Intervals{
+		Payments: time.Hour, Deep: 24 * time.Hour, Fulfillments: 2 * time.Hour, Reconciliation: time.Hour, DeepReconciliation: 24 * time.Hour,
+	}
 }
 
-// states are the three schedules of a location, in the order of their kinds.
-func states(t *testing.T, c client.ScheduleClient, location string) [3]schedules.State {
+func keeper(c client.ScheduleClient) schedules.Keeper {
+	i := intervals()
+	return schedules.Keeper{
+		Client: c, Every: i.Payments, DeepEvery: i.Deep, FulfillmentEvery: i.Fulfillments,
+		ReconcileEvery: i.Reconciliation, DeepReconcileEvery: i.DeepReconciliation,
+	}
+}
+
+// wanted are the schedules that the tests' keeper keeps.
+func wanted(location string) []schedules.Item {
+	return schedules.Wanted(intervals(), location)
+}
+
+// states are the schedules of a location, in the order of their kinds.
+func states(t *testing.T, c client.ScheduleClient, location string) [5]schedules.State {
 	t.Helper()
 	listed, err := schedules.List(t.Context(), c, wanted(location))
 	require.NoError(t, err)
-	require.Len(t, listed, 3)
+	require.Len(t, listed, 5)
 	for i, kind := range schedules.Kinds() {
 		require.Equal(t, kind, listed[i].Kind)
 	}
-	return [3]schedules.State(listed)
+	return [5]schedules.State(listed)
 }
 
 // sweeps counts the sweeps that a schedule has started, and waits until there are so many. No worker carries them out.
@@ -64,7 +78,7 @@ func sweeps(t *testing.T, c client.ScheduleClient, id string, want int) {
 func TestKeeper(t *testing.T) {
 	temporal := server(t)
 	c, ctx := temporal.ScheduleClient(), t.Context()
-	k := schedules.Keeper{Client: c, Every: time.Hour, DeepEvery: 24 * time.Hour, FulfillmentEvery: 2 * time.Hour}
+	k := keeper(c)
 
 	t.Run("nothing is there to be kept", func(t *testing.T) {
 		require.NoError(t, k.Pause(ctx, "none", "why"))
@@ -108,6 +122,8 @@ func TestKeeper(t *testing.T) {
 		sweeps(t, c, workflows.PaymentSweepID("ours"), 2) // the first one, and not the one that was asked for while it was paused
 		sweeps(t, c, workflows.FulfillmentSweepID("ours"), 1)
 		sweeps(t, c, workflows.DeepSweepID("ours"), 0)
+		sweeps(t, c, workflows.ReconciliationID("ours"), 1)
+		sweeps(t, c, workflows.DeepReconciliationID("ours"), 0)
 	})
 	t.Run("what a person paused stays paused", func(t *testing.T) {
 		_, err := k.Apply(ctx, "theirs")
@@ -152,7 +168,7 @@ func TestPlanSaysWhatApplyDoes(t *testing.T) {
 		after, err := schedules.List(ctx, c, once)
 		require.NoError(t, err)
 		for i := range before {
-			require.Equal(t, before[i].Exists, after[i].Exists, "a plan makes nothing")
+			require.Equal(t, before[i].Exists, after[i].Exists, "a plan makes and removes nothing")
 			require.Equal(t, before[i].Interval, after[i].Interval, "a plan changes nothing")
 		}
 		done, err := schedules.Apply(ctx, c, items, o)
@@ -163,7 +179,9 @@ func TestPlanSaysWhatApplyDoes(t *testing.T) {
 	for _, change := range agree(once, schedules.ApplyOptions{}) {
 		require.Equal(t, schedules.Created, change.Action)
 	}
-	slower := schedules.Wanted(schedules.Intervals{Payments: time.Hour, Deep: 24 * time.Hour, Fulfillments: 3 * time.Hour}, "shop")
+	every := intervals()
+	every.Fulfillments = 3 * time.Hour
+	slower := schedules.Wanted(every, "shop")
 	changes := agree(slower, schedules.ApplyOptions{})
 	require.Equal(t, schedules.Unchanged, changes[0].Action)
 	require.Equal(t, schedules.Updated, changes[2].Action)
@@ -172,6 +190,15 @@ func TestPlanSaysWhatApplyDoes(t *testing.T) {
 		require.Equal(t, schedules.Updated, change.Action)
 		require.Empty(t, change.Differences, "it is only written anew")
 	}
+	every.Reconciliation, every.DeepReconciliation = 0, 0
+	off := schedules.Wanted(every, "shop")
+	changes = agree(off, schedules.ApplyOptions{Force: true})
+	require.Equal(t, schedules.Updated, changes[0].Action)
+	require.Equal(t, schedules.Removed, changes[3].Action)
+	require.Equal(t, schedules.Removed, changes[4].Action)
+	require.Equal(t, schedules.Unchanged, agree(off, schedules.ApplyOptions{})[3].Action, "what is gone stays gone")
+	require.NoError(t, schedules.Pause(ctx, c, off, "audit"), "and need not be paused")
+	require.ErrorIs(t, schedules.Pause(ctx, c, slower, "audit"), schedules.ErrMissing)
 	_, err := schedules.Plan(ctx, c, schedules.Wanted(schedules.Intervals{Payments: time.Hour}, "shop"), schedules.ApplyOptions{})
 	require.ErrorContains(t, err, "too short")
 }

@@ -97,7 +97,10 @@ func Remove(ctx context.Context, c client.ScheduleClient, items []Item) error {
 func each(ctx context.Context, c client.ScheduleClient, items []Item, do func(client.ScheduleHandle) error) error {
 	for _, item := range items {
 		err := do(c.GetHandle(ctx, item.ID))
-		if isNotFound(err) {
+		switch {
+		case isNotFound(err) && item.Off():
+			err = nil
+		case isNotFound(err):
 			err = ErrMissing
 		}
 		if err != nil {

@@ -1,6 +1,6 @@
-// Package schedules keeps the Temporal Schedules of the sweeps: three per location, one for new payments, one for late
-// refunds and one for what became of shipments. Temporal does the rest: it starts the sweeps, never two of a kind at
-// once, and makes up for the time it was away.
+// Package schedules keeps the Temporal Schedules of the sweeps: five per location, one for new payments, one for late
+// refunds, one for what became of shipments, and two for the reconciliation of what changed lately and of all. Temporal
+// does the rest: it starts the sweeps, never two of a kind at once, and makes up for the time it was away.
 //
 // It is not a scheduler and holds no state: the server's schedules are the truth, and Apply may be called by any number
 // of processes at any time. The starter's server calls it at its start, and its commands call the rest; the worker uses a
@@ -41,17 +41,24 @@ const (
 	Deep Kind = "deep"
 	// Fulfillments looks on both sides for what became of the shipping of orders.
 	Fulfillments Kind = "fulfillments"
+	// Reconciliation makes what both sides hold of lately agree, DeepReconciliation all of which refunds are still expected.
+	Reconciliation     Kind = "reconciliation"
+	DeepReconciliation Kind = "reconciliation-deep"
 	// Watch is no sweep and belongs to no location: it looks whether everything works. Kinds leaves it out; see Watchdog.
 	Watch Kind = "watch"
 )
 
 // Kinds lists them in the order in which they are shown.
-func Kinds() []Kind { return []Kind{Payments, Deep, Fulfillments} }
+func Kinds() []Kind {
+	return []Kind{Payments, Deep, Fulfillments, Reconciliation, DeepReconciliation}
+}
 
 // Intervals say how often each kind of sweep runs. The schedule of the fulfilments exists also where they are not
-// followed, so that it need not be made or deleted as settings change: a sweep that finds them off ends at once.
+// followed, so that it need not be made or deleted as settings change: a sweep that finds them off ends at once. The two
+// of the reconciliation are no setting of a location, and do not exist where their interval is 0.
 type Intervals struct {
-	Payments, Deep, Fulfillments time.Duration
+	Payments, Deep, Fulfillments       time.Duration
+	Reconciliation, DeepReconciliation time.Duration
 }
 
 func (i Intervals) of(kind Kind) time.Duration {
@@ -60,6 +67,10 @@ func (i Intervals) of(kind Kind) time.Duration {
 		return i.Deep
 	case Fulfillments:
 		return i.Fulfillments
+	case Reconciliation:
+		return i.Reconciliation
+	case DeepReconciliation:
+		return i.DeepReconciliation
 	default:
 		return i.Payments
 	}
@@ -72,6 +83,11 @@ type Item struct {
 	Location string        `json:"location"`
 	Kind     Kind          `json:"kind"`
 	Every    time.Duration `json:"-"`
+}
+
+// Off tells that the schedule is not to exist: Apply removes it.
+func (i Item) Off() bool {
+	return i.Every == 0 && (i.Kind == Reconciliation || i.Kind == DeepReconciliation)
 }
 
 // Wanted lists the schedules that the locations should have, in the order of the locations and then of Kinds.
@@ -102,6 +118,10 @@ func idOf(kind Kind, location string) string {
 		return workflows.DeepSweepID(location)
 	case Fulfillments:
 		return workflows.FulfillmentSweepID(location)
+	case Reconciliation:
+		return workflows.ReconciliationID(location)
+	case DeepReconciliation:
+		return workflows.DeepReconciliationID(location)
 	default:
 		return workflows.PaymentSweepID(location)
 	}
@@ -110,7 +130,7 @@ func idOf(kind Kind, location string) string {
 // Change is what Apply did to a schedule, or what Plan says that it would do.
 type Change struct {
 	Item
-	// Action is "created", "updated" or "unchanged".
+	// Action is "created", "updated", "unchanged" or "removed".
 	Action string `json:"action"`
 	// Differences say in words what was not as wanted of a schedule that is updated; none if it is only written anew.
 	Differences []string `json:"differences,omitempty"`
@@ -121,6 +141,8 @@ const (
 	Created   = "created"
 	Updated   = "updated"
 	Unchanged = "unchanged"
+	// Removed is one that is not to exist and did. One that did not is Unchanged.
+	Removed = "removed"
 )
 
 // ApplyOptions change how Apply applies.
@@ -148,7 +170,7 @@ func Apply(ctx context.Context, c client.ScheduleClient, wanted []Item, o ApplyO
 func forEach(wanted []Item, do func(Item) (Change, error)) ([]Change, error) {
 	changes := make([]Change, 0, len(wanted))
 	for _, item := range wanted {
-		if item.Every < time.Second {
+		if item.Every < time.Second && !item.Off() {
 			return changes, fmt.Errorf("schedule %s: an interval of %s is too short: Temporal's smallest is a second", item.ID, item.Every)
 		}
 		change, err := do(item)
@@ -187,9 +209,15 @@ func plan(ctx context.Context, c client.ScheduleClient, item Item, o ApplyOption
 	switch {
 	case isNotFound(err):
 		change.Action = Created
+		if item.Off() {
+			change.Action = Unchanged
+		}
 		return change, handle, nil
 	case err != nil:
 		return change, handle, err
+	case item.Off():
+		change.Action = Removed
+		return change, handle, nil
 	}
 	change.Differences = item.differences(description.Schedule)
 	change.Action = Unchanged
@@ -208,6 +236,11 @@ func apply(ctx context.Context, c client.ScheduleClient, item Item, o ApplyOptio
 		}
 		// Another process was first. What it made may be by another configuration.
 		change, handle, err = plan(ctx, c, item, o)
+	}
+	if err == nil && change.Action == Removed {
+		if err = handle.Delete(ctx); isNotFound(err) {
+			err = nil // another process was first
+		}
 	}
 	if err != nil || change.Action != Updated {
 		return change, err
@@ -232,7 +265,7 @@ func (i Item) options() client.ScheduleOptions {
 		ID: i.ID, Spec: *i.spec(), Action: i.action(), Overlap: i.policy().Overlap, CatchupWindow: catchUp,
 		TypedSearchAttributes: i.attributes(),
 		// A new location is swept at once, for all that was sold before it was connected. It has no refunds and no
-		// shipments yet that could be known of.
+		// shipments yet that could be known of, and nothing in Sage that could disagree.
 		TriggerImmediately: i.Kind == Payments,
 	}
 }
@@ -263,6 +296,10 @@ func (i Item) process() (name string, input any) {
 	switch i.Kind {
 	case Fulfillments:
 		return workflows.FulfillmentSweepType, workflows.FulfillmentSweepInput{Location: i.Location}
+	case Reconciliation, DeepReconciliation:
+		return workflows.SubscriptionReconciliationType, workflows.SubscriptionReconciliationInput{
+			Location: i.Location, Deep: i.Kind == DeepReconciliation,
+		}
 	case Watch:
 		return workflows.WatchdogType, workflows.WatchdogInput{}
 	}
@@ -277,6 +314,10 @@ func (i Item) summary() string {
 		return "Sweep payments for late refunds"
 	case Fulfillments:
 		return "Sweep the shipping of orders on both sides"
+	case Reconciliation:
+		return "Make what both sides hold of lately agree"
+	case DeepReconciliation:
+		return "Make what both sides hold agree"
 	case Watch:
 		return "Look whether everything works"
 	default:
@@ -286,7 +327,7 @@ func (i Item) summary() string {
 
 func (i Item) priority() temporal.Priority {
 	switch i.Kind {
-	case Deep:
+	case Deep, DeepReconciliation:
 		return workflows.Priority(i.Location, workflows.DeepSweepPriority)
 	case Watch: // it has to come through when there is more to do than can be done
 		return workflows.Priority(workflows.WatchdogID, workflows.UpkeepPriority)

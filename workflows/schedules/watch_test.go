@@ -15,7 +15,7 @@ import (
 // TestSurvey: the server's list says of all schedules what the watchdog must know.
 func TestSurvey(t *testing.T) {
 	c, ctx := server(t).ScheduleClient(), t.Context()
-	k := schedules.Keeper{Client: c, Every: time.Hour, DeepEvery: 24 * time.Hour, FulfillmentEvery: 2 * time.Hour}
+	k := keeper(c)
 	for _, location := range []string{"shop", "refused"} {
 		_, err := k.Apply(ctx, location)
 		require.NoError(t, err)
@@ -27,6 +27,8 @@ func TestSurvey(t *testing.T) {
 		workflows.DeepSweepID("shop"):       {Paused: true, ByHand: true},
 		workflows.PaymentSweepID("refused"): {Paused: true}, workflows.DeepSweepID("refused"): {Paused: true},
 		workflows.FulfillmentSweepID("refused"): {Paused: true},
+		workflows.ReconciliationID("shop"):      {}, workflows.DeepReconciliationID("shop"): {},
+		workflows.ReconciliationID("refused"): {Paused: true}, workflows.DeepReconciliationID("refused"): {Paused: true},
 	}
 	require.Eventually(t, func() bool {
 		got, err := schedules.Survey(ctx, c)
