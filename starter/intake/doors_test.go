@@ -61,6 +61,14 @@ func (w world) Order(context.Context, string, string) (store.OrderRecord, bool, 
 func (w world) OrdersByID(_ context.Context, id string) ([]store.OrderRecord, error) {
 	return []store.OrderRecord{{Location: home, OrderID: id}}, nil
 }
+func (w world) Fulfillment(context.Context, string, string) (store.FulfillmentRecord, bool, error) {
+	return store.FulfillmentRecord{}, false, nil
+}
+
+// fields are the names of the extra fields in every tenant.
+func fields(context.Context, string) (state, trackings string, err error) {
+	return "Z_FulfillmentStatus", "Z_TrackingNumbers", nil
+}
 
 // door is one of the doors with a request that it takes in, and how that is made to be believed.
 type door struct {
@@ -105,7 +113,7 @@ func doors(t *testing.T, do func(context.Context) error, inFlight int) map[strin
 			}
 			d.stranger = d.path
 		case "sage":
-			d.handler, err = sagehook.New(sagehook.Options{Token: token, Door: w, Books: w, Locations: intake.One(home),
+			d.handler, err = sagehook.New(sagehook.Options{Token: token, Door: w, Books: w, Locations: intake.One(home), Fields: fields,
 				InFlight: inFlight, Log: logger, Registerer: registry})
 			d.path, d.body, d.stranger = sagehook.Path+token, `[{"id":7,"extId":"ghl:order:o1"}]`, sagehook.Path+token[1:]
 		}
@@ -283,7 +291,7 @@ func TestEveryDoorIsBounded(t *testing.T) {
 func TestDoorsCountInTheSameMetrics(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	w := world{func(context.Context) error { return nil }}
-	hooks, err := sagehook.New(sagehook.Options{Token: token, Door: w, Books: w, Locations: intake.One(home), Registerer: registry})
+	hooks, err := sagehook.New(sagehook.Options{Token: token, Door: w, Books: w, Locations: intake.One(home), Fields: fields, Registerer: registry})
 	require.NoError(t, err)
 	deliveries, err := delivery.New(delivery.Options{Secret: secret, Door: w, Books: w, Locations: intake.One(home), Registerer: registry})
 	require.NoError(t, err)
