@@ -134,7 +134,9 @@ func (g *GHL) lookAtChanged(ctx context.Context, location string, orders []ghl.O
 	looks := 0
 	for _, s := range changed {
 		row, known := rows[s.ID]
-		if known && row.Closed && wordOf(row.SourceWord) == wordOf(byID[s.ID].FulfillmentStatus) {
+		// Of a lifecycle that is over only what was sent late matters, of which the word may stay what it was.
+		word := wordOf(byID[s.ID].FulfillmentStatus)
+		if known && row.Closed && word == unfulfilled && wordOf(row.SourceWord) == word {
 			continue
 		}
 		if !known { // from before lifecycles were followed, or not in the books
@@ -142,7 +144,7 @@ func (g *GHL) lookAtChanged(ctx context.Context, location string, orders []ghl.O
 			if err != nil {
 				return looks, err
 			}
-			if !inBooks || wordOf(byID[s.ID].FulfillmentStatus) == unfulfilled {
+			if !inBooks || word == unfulfilled {
 				continue
 			}
 		}

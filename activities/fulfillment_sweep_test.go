@@ -102,10 +102,12 @@ func TestTheSweepFindsWhatIsLateOrFromBefore(t *testing.T) {
 	require.Equal(t, []string{closed.ID + " delivery"}, w.sweepShipments(time.Now()))
 	w.mustFollow(closed.ID)
 	require.Empty(t, w.sweepShipments(time.Now()))
-	w.fulfil(closed.ID, ghlbox.NewFulfillment{Trackings: parcelOf("LATE1")})
-	require.Equal(t, []string{closed.ID + " changed"}, w.sweepShipments(time.Now()))
-	w.mustFollow(closed.ID)
-	require.Empty(t, w.sweepShipments(time.Now()))
+	for _, number := range []string{"LATE1", "LATE2"} { // HighLevel's word stays the same with the second one
+		w.fulfil(closed.ID, ghlbox.NewFulfillment{Trackings: parcelOf(number), Items: []ghlbox.NewLine{{PriceID: closed.Items[0].Price.ID, Qty: 1}}})
+		require.Equal(t, []string{closed.ID + " changed"}, w.sweepShipments(time.Now()))
+		w.mustFollow(closed.ID)
+		require.Empty(t, w.sweepShipments(time.Now()))
+	}
 }
 
 func TestEachLocationSweepsItsOwn(t *testing.T) {
