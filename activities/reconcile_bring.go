@@ -257,7 +257,7 @@ func (b *booksRun) unknown(ctx context.Context, e domain.Entry, extID string, st
 	return nil
 }
 
-// salesRepExtID names the owner of new rows.
+// salesRepExtID names the owner of new rows: by the external id, or else by the number (A143).
 func (b *booksRun) salesRepExtID(ctx context.Context) (string, error) {
 	if named := b.conn.settings.Books.SalesRepExtID; named != "" {
 		return named, nil
