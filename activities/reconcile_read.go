@@ -100,7 +100,7 @@ func (g *GHL) ReadCustomer(ctx context.Context, in ReadCustomerInput) (BringCust
 }
 
 // BooksProcess is the name under which what cannot be read or brought is parked.
-const BooksProcess = "SubscriptionReconciliation"
+const BooksProcess = store.SubscriptionReconciliation
 
 // paidSighting is of an order or invoice of which a payment was seen that settled: whether it is in the books. It says
 // of an order of HighLevel's list, which tells nothing of payments, that it is due.

@@ -15,6 +15,8 @@ const (
 	InvoiceToOrder = "InvoiceToOrder"
 	// Fulfillment is the one whose parked items SaveFulfillment removes.
 	Fulfillment = "Fulfillment"
+	// SubscriptionReconciliation is the one of records that cannot be read into the books or brought into Sage.
+	SubscriptionReconciliation = "SubscriptionReconciliation"
 )
 
 // Parked is an object that a process could not carry out: shown to people, and gone on with when they say so or when
