@@ -195,6 +195,7 @@ func (s *Stack) scheduleIDs() []string {
 	location := s.Location()
 	return []string{
 		workflows.PaymentSweepID(location), workflows.DeepSweepID(location), workflows.FulfillmentSweepID(location), workflows.WatchdogID,
+		workflows.ReconciliationID(location), workflows.DeepReconciliationID(location),
 	}
 }
 
