@@ -18,6 +18,8 @@ import (
 type Options struct {
 	Seed   int64
 	Orders int
+	// Sent is how many of the orders, the first ones, have their goods sent; all that are to be sent where it is zero.
+	Sent int
 	// PerSecond is how many orders are placed in a second; as fast as possible where it is zero.
 	PerSecond float64
 	// Observe is told of each action once it is done. It may be nil.
@@ -50,8 +52,11 @@ type Shop struct {
 // New makes a shop on the server's first location. It sends nothing until Dispatch runs.
 func New(server *ghl.Server, opts Options) *Shop {
 	s := &Shop{opts: opts, data: Generate(opts.Seed, opts.Orders), ghl: server, book: map[string]Entry{}}
-	for _, fate := range s.data.Fates {
+	for i, fate := range s.data.Fates {
 		s.waybills.Open(fate.OrderID)
+		if opts.Sent > 0 && i >= opts.Sent {
+			s.data.Fates[i].Acts = nil
+		}
 	}
 	return s
 }
