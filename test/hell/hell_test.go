@@ -22,7 +22,7 @@ const (
 	hellOrders = 1000
 	// hellSent of them have their goods sent, delivered and cancelled by both sides: a third of the time.
 	hellSent = 400
-	hellSeed   = 2026
+	hellSeed = 2026
 	// hellPace is how many orders a second are placed: enough to keep two cores busy for a while without piling up.
 	hellPace = 8
 	// patience is how long what is left over may take once the last customer has bought.
