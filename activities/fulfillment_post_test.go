@@ -48,7 +48,10 @@ func (w *world) noPostIsOpen(order string) {
 // TestAThousandLostAnswersMakeAThousandShipments cuts the line after every single POST, before it, or so that it lands
 // only later, and lets the steps be tried again as Temporal would.
 func TestAThousandLostAnswersMakeAThousandShipments(t *testing.T) {
-	const runs = 1000
+	runs := 1000
+	if testing.Short() { // the race detector makes each twenty times slower, and the others find no other races
+		runs = 100
+	}
 	w := shipping(t, worldOptions{})
 	for n := range 3 * runs {
 		fault := faults.Fault{Kind: faults.CutAfter}
