@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/tallystick/tallystick/clients/sage"
 	"github.com/tallystick/tallystick/domain"
@@ -255,6 +256,25 @@ func (b *booksRun) unknown(ctx context.Context, e domain.Entry, extID string, st
 	}
 	b.result.Unknown[at].IDs = append(b.result.Unknown[at].IDs, e.ID)
 	return nil
+}
+
+// untilWritten looks for records and writes what differs, round by round, until nothing is open: what was written is read
+// back by the next round. It tells when the last look began, as of which the records are what they were seen to be.
+func untilWritten[T any](
+	ctx context.Context, open []T, find func(context.Context, []T) error,
+	write func(ctx context.Context, open []T, round int) ([]T, error),
+) (seenAt time.Time, err error) {
+	seenAt = time.Now().UTC()
+	for round := 0; len(open) > 0; round++ {
+		seenAt = time.Now().UTC()
+		if err := find(ctx, open); err != nil {
+			return seenAt, err
+		}
+		if open, err = write(ctx, open, round); err != nil {
+			return seenAt, err
+		}
+	}
+	return seenAt, nil
 }
 
 // salesRepExtID names the owner of new rows: by the external id, or else by the number (A143).

@@ -96,16 +96,11 @@ func (p *paymentsRun) bring(ctx context.Context, claim *held, ids []string) erro
 			return err
 		}
 	}
-	seenAt := time.Now().UTC()
-	open := payments
-	for round := 0; len(open) > 0; round++ {
-		seenAt = time.Now().UTC()
-		if err := p.find(ctx, open); err != nil {
-			return err
-		}
-		if open, err = p.write(ctx, claim, open, round); err != nil {
-			return err
-		}
+	seenAt, err := untilWritten(ctx, payments, p.find, func(ctx context.Context, open []*payment, round int) ([]*payment, error) {
+		return p.write(ctx, claim, open, round)
+	})
+	if err != nil {
+		return err
 	}
 	for _, one := range payments {
 		if err := p.finish(ctx, one, seenAt); err != nil {

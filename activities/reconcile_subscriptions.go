@@ -99,16 +99,11 @@ func (s *subscriptionsRun) bring(ctx context.Context, claim *held, ids []string)
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	seenAt := time.Now().UTC()
-	open := all
-	for round := 0; len(open) > 0; round++ {
-		seenAt = time.Now().UTC()
-		if err := s.find(ctx, open); err != nil {
-			return err
-		}
-		if open, err = s.write(ctx, claim, open, round); err != nil {
-			return err
-		}
+	seenAt, err := untilWritten(ctx, all, s.find, func(ctx context.Context, open []*agreement, round int) ([]*agreement, error) {
+		return s.write(ctx, claim, open, round)
+	})
+	if err != nil {
+		return err
 	}
 	for _, one := range all {
 		if err := s.finish(ctx, one, seenAt); err != nil {

@@ -29,8 +29,6 @@ const Event = "sage"
 const (
 	// mostOrders is how many orders of one request are followed; somebody who changes more at once waits for the sweep.
 	mostOrders = 100
-	// orderPrefix begins the external id of a sales order of ours.
-	orderPrefix = "ghl:order:"
 )
 
 // Door takes in that the fulfilment of an order should be looked at. workflows.Door is the one that hands that to Temporal.
@@ -168,7 +166,7 @@ func ordersOf(raw []byte) (map[string]sage.HookRecord, error) {
 	}
 	found := map[string]sage.HookRecord{}
 	for _, record := range records {
-		id, ours := strings.CutPrefix(record.ExtID, orderPrefix)
+		id, ours := strings.CutPrefix(record.ExtID, domain.OrderExtIDPrefix)
 		if ours && intake.CheckID(id) == nil && len(found) < mostOrders {
 			found[id] = record
 		}
