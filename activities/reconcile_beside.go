@@ -51,7 +51,7 @@ func (p *paymentsRun) notes(one *payment) []moneyNote {
 	foreign := one.paid.Amount.Currency != p.words.rows
 	var notes []moneyNote
 	if foreign && s.Foreign == InsteadActivity && !s.NoRows && one.paid.Counts() {
-		notes = append(notes, moneyNote{paymentPrefix + one.id, "Payment of " + one.paid.Amount.String(), one.paid.At})
+		notes = append(notes, moneyNote{domain.TransactionExtID(one.id), "Payment of " + one.paid.Amount.String(), one.paid.At})
 	}
 	if one.refund == nil || s.NoRows || !one.refund.Counts() || !one.paid.Counts() {
 		return notes
@@ -62,7 +62,7 @@ func (p *paymentsRun) notes(one *payment) []moneyNote {
 			at = one.refund.UpdatedAt
 		}
 		text := fmt.Sprintf("Refund: %s given back so far of a payment of %s", one.refund.Amount, one.paid.Amount)
-		notes = append(notes, moneyNote{refundExtID(one.id, one.refund.Amount.Minor), text, at})
+		notes = append(notes, moneyNote{domain.RefundExtID(one.id, one.refund.Amount.Minor), text, at})
 	}
 	return notes
 }

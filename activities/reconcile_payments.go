@@ -26,7 +26,7 @@ func (p *paymentsRun) run(ctx context.Context) error {
 	for ids := range slices.Chunk(p.in.IDs, broughtAtOnce) {
 		keys := make([]string, len(ids))
 		for i, id := range ids {
-			keys[i] = paymentPrefix + id
+			keys[i] = domain.TransactionExtID(id)
 		}
 		claim, err := p.sage.claim(ctx, p.in.Location, keys...)
 		if err != nil {
@@ -175,14 +175,14 @@ func (p *paymentsRun) find(ctx context.Context, payments []*payment) error {
 	var refunded []*payment
 	for _, one := range payments {
 		byID[one.id], one.rows = one, nil
-		asked[paymentPrefix+one.id] = true
+		asked[domain.TransactionExtID(one.id)] = true
 		for _, e := range one.known {
 			if e.ExtID != "" {
 				asked[e.ExtID] = true
 			}
 		}
 		if one.refund != nil {
-			asked[refundExtID(one.id, one.refund.Amount.Minor)] = true
+			asked[domain.RefundExtID(one.id, one.refund.Amount.Minor)] = true
 			refunded = append(refunded, one)
 		}
 	}
@@ -206,7 +206,7 @@ func (p *paymentsRun) find(ctx context.Context, payments []*payment) error {
 	for some := range slices.Chunk(refunded, patternsAtOnce) {
 		patterns := make([]sage.Where, len(some))
 		for i, one := range some {
-			patterns[i] = sage.Like("extId", refundPrefix+one.id+":%")
+			patterns[i] = sage.Like("extId", domain.RefundExtIDPrefix+one.id+":%")
 		}
 		rows, err := p.conn.Sales.Find(ctx, sage.Or(patterns...))
 		if err != nil && !refusesFilter(err) { // where patterns are refused, those that the ledger has must do (A111)
@@ -237,7 +237,7 @@ func (p *paymentsRun) findRemembered(ctx context.Context, byID map[string]*payme
 		}
 		for _, row := range rows {
 			e := lost[row.ID]
-			if e.Record != "" && !strings.HasPrefix(row.ExtID, ourPrefix) {
+			if e.Record != "" && !strings.HasPrefix(row.ExtID, domain.ExtIDPrefix) {
 				one := byID[e.ID]
 				one.rows = append(one.rows, bookedRow{Sale: row, lost: e.ExtID})
 			}
@@ -359,11 +359,11 @@ func (p *paymentsRun) differences(want rowWant, row bookedRow) (fields sage.Sale
 func (p *paymentsRun) wants(one *payment) ([]rowWant, error) {
 	var wants []rowWant
 	booked := slices.ContainsFunc(one.rows, func(r bookedRow) bool {
-		return r.extID() == paymentPrefix+one.id && !bool(r.Deleted)
+		return r.extID() == domain.TransactionExtID(one.id) && !bool(r.Deleted)
 	})
 	switch {
 	case one.paid.Counts() && !one.paid.Apart:
-		wants = append(wants, rowWant{extID: paymentPrefix + one.id, total: one.paid.Amount, day: dayOf(one.paid.At)})
+		wants = append(wants, rowWant{extID: domain.TransactionExtID(one.id), total: one.paid.Amount, day: dayOf(one.paid.At)})
 	case !one.paid.Counts() && booked:
 		return nil, faultf(Conflict, "the books have payment %s, and HighLevel now calls it %q; look at it there, and remove its row "+
 			"of sales in Sage if the money is gone", one.id, clip(one.paid.Word, nameLength))
@@ -381,7 +381,7 @@ func (p *paymentsRun) wants(one *payment) ([]rowWant, error) {
 		if i > 0 && !one.refund.UpdatedAt.IsZero() {
 			day = one.refund.UpdatedAt
 		}
-		wants = append(wants, rowWant{extID: refundExtID(one.id, point), day: dayOf(day), anyDay: i > 0,
+		wants = append(wants, rowWant{extID: domain.RefundExtID(one.id, point), day: dayOf(day), anyDay: i > 0,
 			total: domain.NewMoney(before-point, one.refund.Amount.Currency)})
 		before = point
 	}
@@ -390,7 +390,7 @@ func (p *paymentsRun) wants(one *payment) ([]rowWant, error) {
 
 func hasRefundRow(one *payment) bool {
 	return slices.ContainsFunc(one.rows, func(r bookedRow) bool {
-		_, _, refund := refundPoint(r.extID())
+		_, _, refund := domain.ParseRefundExtID(r.extID())
 		return refund && !bool(r.Deleted)
 	})
 }
@@ -403,7 +403,7 @@ func refundPoints(one *payment) ([]int64, error) {
 		points[one.refund.Amount.Minor] = true
 	}
 	for _, row := range one.rows {
-		_, point, refund := refundPoint(row.extID())
+		_, point, refund := domain.ParseRefundExtID(row.extID())
 		switch {
 		case !refund:
 		case point <= one.refund.Amount.Minor:
@@ -528,7 +528,7 @@ func (p *paymentsRun) datedBySage(ctx context.Context, one *payment) error {
 	var first *sage.Sale
 	least := int64(0)
 	for _, row := range one.rows {
-		_, point, refund := refundPoint(row.ExtID)
+		_, point, refund := domain.ParseRefundExtID(row.ExtID)
 		if refund && !bool(row.Deleted) && (first == nil || point < least) {
 			first, least = &row.Sale, point
 		}

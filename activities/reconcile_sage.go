@@ -79,30 +79,8 @@ func (a *Sage) ReadSageBooks(ctx context.Context, in ReadSageBooksInput) (SageBo
 	return r.page, a.fail(ctx, r.conn.settles(err))
 }
 
-// The external ids of what the reconciliation makes. A refund's has the sum that was given back so far, in minor units:
-// each row is what came back since the one before.
-const (
-	ourPrefix          = "ghl:"
-	paymentPrefix      = "ghl:txn:"
-	refundPrefix       = "ghl:refund:"
-	subscriptionPrefix = "ghl:sub:"
-	renewalPrefix      = "renewal:" // of the id of an order that stands for a payment without one
-)
-
-func refundExtID(transaction string, soFar int64) string {
-	return refundPrefix + transaction + ":" + strconv.FormatInt(soFar, 10)
-}
-
-// refundPoint reads the external id of a refund's row.
-func refundPoint(extID string) (transaction string, soFar int64, ok bool) {
-	rest, ours := strings.CutPrefix(extID, refundPrefix)
-	at := strings.LastIndexByte(rest, ':')
-	if !ours || at < 1 {
-		return "", 0, false
-	}
-	soFar, err := strconv.ParseInt(rest[at+1:], 10, 64)
-	return rest[:at], soFar, err == nil
-}
+// renewalPrefix begins the id of an order that stands for a payment without one.
+const renewalPrefix = "renewal:"
 
 // sageReading is one run of ReadSageBooks.
 type sageReading struct {
@@ -134,9 +112,9 @@ func (r *sageReading) run(ctx context.Context) (err error) {
 	doing(ctx, "reading what changed at Sage")
 	switch r.in.Part {
 	case SageSalesRows:
-		entries, err = readPart(ctx, r, r.conn.Sales.Resource, ourPrefix, r.words.ofSale)
+		entries, err = readPart(ctx, r, r.conn.Sales.Resource, domain.ExtIDPrefix, r.words.ofSale)
 	case SageOpportunities:
-		entries, err = readPart(ctx, r, r.conn.Opportunities.Resource, subscriptionPrefix, r.words.ofOpportunity)
+		entries, err = readPart(ctx, r, r.conn.Opportunities.Resource, domain.SubscriptionExtIDPrefix, r.words.ofOpportunity)
 	case SageOrders:
 		entries, err = readPart(ctx, r, r.conn.Orders.Resource, domain.OrderExtIDPrefix, r.words.ofOrder)
 	case SageUnlisted:
@@ -573,11 +551,11 @@ func amountIn(number domain.Number, currency domain.Currency) (domain.Money, str
 func (w booksWords) ofSale(s sage.Sale) (sage.Audit, domain.Entry, bool) {
 	amount, word := amountIn(s.Total, w.rows)
 	e := domain.Entry{ExtID: s.ExtID, Amount: amount, Word: word, At: s.Date.Time}
-	if id, ours := strings.CutPrefix(s.ExtID, paymentPrefix); ours && id != "" {
+	if id, ours := strings.CutPrefix(s.ExtID, domain.TransactionExtIDPrefix); ours && id != "" {
 		e.Kind, e.ID, e.Status = domain.PaymentEntry, id, string(domain.Settled)
 		return s.Audit, e, true
 	}
-	id, _, ours := refundPoint(s.ExtID)
+	id, _, ours := domain.ParseRefundExtID(s.ExtID)
 	e.Kind, e.ID, e.Status, e.Amount.Minor = domain.RefundEntry, id, domain.RefundDone, -e.Amount.Minor
 	return s.Audit, e, ours
 }
@@ -622,7 +600,7 @@ func (w booksWords) fact(o sage.Opportunity, name string) string {
 // ofOpportunity reads an opportunity that stands for a subscription. The state is the one written down, as long as the
 // status of Sage is still of its stage; people who moved it on made it what its stage says.
 func (w booksWords) ofOpportunity(o sage.Opportunity) (sage.Audit, domain.Entry, bool) {
-	id, ours := strings.CutPrefix(o.ExtID, subscriptionPrefix)
+	id, ours := strings.CutPrefix(o.ExtID, domain.SubscriptionExtIDPrefix)
 	amount, word := amountIn(o.Total, cmp.Or(w.currencies[o.CurrencyID.ID], w.rows))
 	e := domain.Entry{
 		Kind: domain.SubscriptionEntry, ID: id, ExtID: o.ExtID, ProductID: w.fact(o, factProduct), Amount: amount,

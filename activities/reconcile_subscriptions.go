@@ -44,7 +44,7 @@ func (s *subscriptionsRun) run(ctx context.Context) error {
 	for ids := range slices.Chunk(s.in.IDs, broughtAtOnce) {
 		keys := make([]string, len(ids))
 		for i, id := range ids {
-			keys[i] = subscriptionPrefix + id
+			keys[i] = domain.SubscriptionExtID(id)
 		}
 		claim, err := s.sage.claim(ctx, s.in.Location, keys...)
 		if err != nil {
@@ -133,7 +133,7 @@ func (s *subscriptionsRun) find(ctx context.Context, all []*agreement) error {
 	doing(ctx, "looking for opportunities")
 	byExtID := make(map[string]*agreement, len(all))
 	for _, one := range all {
-		byExtID[subscriptionPrefix+one.id], one.rows = one, nil
+		byExtID[domain.SubscriptionExtID(one.id)], one.rows = one, nil
 	}
 	var rows []sage.Opportunity
 	for extIDs := range slices.Chunk(slices.Sorted(maps.Keys(byExtID)), extIDsAtOnce) {
@@ -162,7 +162,7 @@ func (s *subscriptionsRun) find(ctx context.Context, all []*agreement) error {
 	}
 	rows, err := s.conn.Opportunities.Find(ctx, sage.In("id", slices.Sorted(maps.Keys(lost))...))
 	for _, row := range rows {
-		if one := lost[row.ID]; one != nil && !strings.HasPrefix(row.ExtID, ourPrefix) {
+		if one := lost[row.ID]; one != nil && !strings.HasPrefix(row.ExtID, domain.ExtIDPrefix) {
 			one.rows = append(one.rows, row)
 		}
 	}
@@ -268,7 +268,7 @@ func (s *subscriptionsRun) removeSurplus(
 	ctx context.Context, claim *held, one *agreement, kept sage.Opportunity,
 ) (removed bool, err error) {
 	for _, row := range one.rows {
-		if row.ID == kept.ID || row.ExtID != subscriptionPrefix+one.id || row.Locked() != "" ||
+		if row.ID == kept.ID || row.ExtID != domain.SubscriptionExtID(one.id) || row.Locked() != "" ||
 			!kept.CreatedBy.IsSet() || !onlyBy(row.Audit, kept.CreatedBy.ID) {
 			continue
 		}
@@ -309,7 +309,7 @@ func (s *subscriptionsRun) differences(
 ) (fields sage.OpportunityFields, differs bool, err error) {
 	plan := one.plan.Entry
 	state := domain.SubscriptionState(plan.Status)
-	if extID := subscriptionPrefix + one.id; row.ExtID != extID {
+	if extID := domain.SubscriptionExtID(one.id); row.ExtID != extID {
 		fields.ExtID, differs = &extID, true
 	}
 	if total := plan.Amount.Decimal(); row.ID == 0 || !row.Total.Equal(total) {
