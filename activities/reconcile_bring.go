@@ -37,7 +37,7 @@ type BringBooksResult struct {
 	Apart int `json:"apart,omitempty"`
 	// Parked could not be brought; they are parked with the reason, and tried again in the next run.
 	Parked int `json:"parked,omitempty"`
-	// Waiting are payments of guests whose order must be brought first.
+	// Waiting are payments whose order must be brought first: only its own process knows whether it belongs in the books.
 	Waiting int `json:"waiting,omitempty"`
 	// Unknown are customers to be read with ReadCustomer and brought with BringCustomer, before their IDs are brought by
 	// another call.
@@ -162,6 +162,10 @@ func (b *booksRun) accountsOf(ctx context.Context, entries []domain.Entry) (map[
 	}
 	found := make(map[string]sage.Account, len(entries))
 	for _, e := range entries {
+		if e.Kind == domain.PaymentEntry && e.OrderID != "" && !booked[e.ID] {
+			b.result.Waiting++
+			continue
+		}
 		extID := customerExtID(e)
 		account, ok := live[byOrder[e.ID]]
 		if !ok {

@@ -144,7 +144,7 @@ func (p *paymentsRun) load(ctx context.Context, ids []string) ([]*payment, error
 			payments = append(payments, one)
 		}
 	}
-	return payments, nil
+	return p.leaveMarked(ctx, payments)
 }
 
 // applyRules keeps apart what the settings want no rows of, and notes that in the ledger.

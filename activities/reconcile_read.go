@@ -142,8 +142,11 @@ func ledgerOf(
 // reading is one page of HighLevel's side on its way into the ledger.
 type reading struct {
 	g        *GHL
+	client   *ghl.Client
 	in       ReadBooksInput
 	onlyTest bool
+	// marked are the orders of the page's payments that are tests.
+	marked map[string]bool
 	// seenAt is before the page was asked for: what is read later counts more. With mark it is noted of unchanged entries
 	// too, so that one run does not read them twice.
 	seenAt time.Time
@@ -240,7 +243,7 @@ func parkInBooks(ctx context.Context, books *store.Store, location, id string, f
 func (g *GHL) newReading(ctx context.Context, in ReadBooksInput) (*reading, *ghl.Client, error) {
 	client, onlyTest, err := g.reach(ctx, in.Location)
 	return &reading{
-		g: g, in: in, onlyTest: onlyTest, seenAt: time.Now().UTC(), again: map[domain.EntryKind][]string{},
+		g: g, client: client, in: in, onlyTest: onlyTest, seenAt: time.Now().UTC(), again: map[domain.EntryKind][]string{},
 	}, client, err
 }
 
@@ -265,6 +268,9 @@ func (g *GHL) readTransactions(ctx context.Context, in ReadBooksInput) (BooksPag
 	}
 	refunded, err := ledgerOf(ctx, g.Store, in.Location, domain.RefundEntry, domain.HighLevelSide, ids...)
 	if err != nil {
+		return r.page, err
+	}
+	if err := r.learnMarks(ctx, page.Rows); err != nil {
 		return r.page, err
 	}
 	bad := page.Unreadable
@@ -292,6 +298,14 @@ func (g *GHL) readTransactions(ctx context.Context, in ReadBooksInput) (BooksPag
 // invoicePayment is the Name of a payment that was booked on an invoice, which has an order under another id.
 const invoicePayment = "invoice"
 
+// orderOf is the order that a transaction is booked on, empty where it is booked on something else or nothing.
+func orderOf(t ghl.Transaction) string {
+	if t.EntityType == "" || strings.EqualFold(t.EntityType, "order") {
+		return t.EntityID
+	}
+	return ""
+}
+
 // transaction adds what a transaction says of payment and refund, and tells whether it is money that was paid.
 func (r *reading) transaction(ctx context.Context, t ghl.Transaction, paid, refunded []store.LedgerEntry) (bool, error) {
 	test, ok := r.kept(t.Test)
@@ -304,12 +318,9 @@ func (r *reading) transaction(ctx context.Context, t ghl.Transaction, paid, refu
 	}
 	e := domain.Entry{
 		Kind: domain.PaymentEntry, ID: t.ID, SubscriptionID: t.SubscriptionID, ContactID: t.ContactID, Amount: payment.Amount,
-		Status: string(payment.Clearing), Word: t.Status, At: payment.At, UpdatedAt: t.UpdatedAt, Test: test,
+		Status: string(payment.Clearing), Word: t.Status, At: payment.At, UpdatedAt: t.UpdatedAt, OrderID: orderOf(t),
 	}
-	switch strings.ToLower(t.EntityType) {
-	case "order", "":
-		e.OrderID = t.EntityID
-	case "invoice":
+	if strings.EqualFold(t.EntityType, "invoice") {
 		e.Name = invoicePayment
 	}
 	if early, err := r.early(ctx, t.CreatedAt, e.OrderID, paid); early || err != nil {
@@ -317,6 +328,11 @@ func (r *reading) transaction(ctx context.Context, t ghl.Transaction, paid, refu
 	}
 	if _, known := clearings[strings.ToLower(strings.TrimSpace(t.Status))]; !known && payment.Refunded.Minor > 0 {
 		e.Status = string(domain.Settled) // what went back had come in, whatever the word for its state is (A131, A144)
+	}
+	if e.Test = test; !test {
+		if e.Test, err = r.isMarked(ctx, e, paid); err != nil {
+			return false, err
+		}
 	}
 	r.entry(e, paid)
 	if payment.Refunded.Minor > 0 || len(refunded) > 0 {
@@ -424,7 +440,7 @@ func (g *GHL) readOrderEntries(ctx context.Context, in ReadBooksInput) (BooksPag
 		return r.page, err
 	}
 	for _, o := range page.Rows {
-		err := r.order(ctx, o, paid[o.ID], before[o.ID])
+		err := r.listed(ctx, o, paid[o.ID], before[o.ID])
 		switch {
 		case errors.Is(err, domain.ErrMoney): // its own process parks it, with the reason
 			r.page.Unreadable++
@@ -434,6 +450,20 @@ func (g *GHL) readOrderEntries(ctx context.Context, in ReadBooksInput) (BooksPag
 	}
 	r.page.Unreadable += len(page.Unreadable)
 	return r.page, r.keepOrders(ctx)
+}
+
+// listed adds what the list says of an order. It does not show marks, so one that was seen stays until the order changes:
+// then it may have been taken back, and the process of the order looks.
+func (r *reading) listed(ctx context.Context, o ghl.Order, paid bool, before []store.LedgerEntry) error {
+	if len(before) > 0 && before[0].Test && !o.Test {
+		if o.Test = before[0].UpdatedAt.Equal(o.UpdatedAt.Truncate(time.Microsecond)); !o.Test {
+			r.page.Looks++
+			if err := r.g.Look.LookAtOrder(ctx, r.in.Location, o.ID, "reconciliation"); err != nil {
+				return err
+			}
+		}
+	}
+	return r.order(ctx, o, paid, before)
 }
 
 func (r *reading) keepOrders(ctx context.Context) error {
@@ -521,17 +551,30 @@ func (r *reading) paidOnly(ctx context.Context, page store.Page) ([]string, stri
 	return slices.DeleteFunc(ids, func(id string) bool { return len(known[id]) > 0 }), next, err
 }
 
-// unagreedOrders are orders on which the sides disagree and that were not read in this run. Those that stand for payments
-// are not HighLevel's.
+// unagreedOrders are orders on which the sides disagree and that were not read in this run, and those that were read and
+// are paid and in nobody's books. Those that stand for payments are not HighLevel's.
 func (r *reading) unagreedOrders(ctx context.Context, page store.Page) ([]string, string, error) {
 	orders, next, err := r.g.Store.Unagreed(ctx, r.in.Location, domain.OrderEntry, page)
+	if err != nil {
+		return nil, "", err
+	}
 	var ids []string
 	for _, e := range orders {
-		if e.SeenAt.Before(r.in.Window.Opened) && !strings.HasPrefix(e.ID, renewalPrefix) {
+		if strings.HasPrefix(e.ID, renewalPrefix) {
+			continue
+		}
+		read := !e.SeenAt.Before(r.in.Window.Opened)
+		if read && e.Counts() {
+			// Why a paid order is not in the books may be a mark that the list does not show.
+			if _, read, err = r.g.Store.Order(ctx, r.in.Location, e.ID); err != nil {
+				return nil, "", err
+			}
+		}
+		if !read {
 			ids = append(ids, e.ID)
 		}
 	}
-	return ids, next, err
+	return ids, next, nil
 }
 
 // paidOf tells for which orders money was seen, booked on them or on their invoice (A07).

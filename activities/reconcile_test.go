@@ -468,6 +468,41 @@ func TestTestModeStaysOutOfTheRows(t *testing.T) {
 	require.Empty(t, b.looks.orders)
 }
 
+func TestMarksThatNoListShowsKeepMoneyOut(t *testing.T) {
+	b := newBooks(t, worldOptions{})
+	order := b.shirtOrder("EUR", b.customer())
+	require.NoError(t, b.ghl.EditOrder(order.ID, func(o *ghlbox.Order) { o.MarkAsTest = true }))
+	b.pay(order.ID, domain.Money{})
+	known := b.shirtOrder("EUR", order.ContactID)
+	b.pay(known.ID, domain.Money{})
+	b.mustPass(known.ID)
+	sub, err := b.ghl.Subscribe(ghlbox.NewSubscription{ContactID: b.customer(), PriceID: b.plan, At: time.Now().AddDate(0, -2, -3)})
+	require.NoError(t, err)
+	require.NoError(t, b.ghl.EditSubscription(sub.ID, func(s *ghlbox.Subscription) { s.MarkAsTest = true }))
+	renewal := b.renew(sub.ID, time.Now().AddDate(0, -1, -3))
+	require.True(t, renewal.MarkAsTest)
+	accounts := len(b.sage.Live("accounts"))
+
+	require.Zero(t, differences(b.reconcile(false)))
+	require.Len(t, b.rows(), 1)
+	require.Len(t, b.sage.Live("accounts"), accounts)
+	require.Equal(t, []string{order.ID}, b.looks.orders)
+	for range 2 {
+		before := calls(b)
+		require.Zero(t, differences(b.reconcile(false)))
+		require.Less(t, calls(b)-before, 20)
+	}
+	require.Len(t, b.rows(), 1)
+	require.Len(t, b.looks.orders, 1, "a test is not looked at again")
+
+	require.NoError(t, b.ghl.EditOrder(order.ID, func(o *ghlbox.Order) { o.MarkAsTest = false }))
+	b.reconcile(false)
+	require.Len(t, b.looks.orders, 2)
+	b.mustPass(order.ID)
+	require.Zero(t, differences(b.reconcile(false)))
+	require.Len(t, b.rows(), 2)
+}
+
 func TestALedgerThatWasLostIsFilledWithoutAWrite(t *testing.T) {
 	b := newBooks(t, worldOptions{})
 	sub := b.subscribed()
