@@ -88,7 +88,10 @@ func stateFolder(opts options) (folder string, remove func() error, err error) {
 func stackOptions(opts options, folder string, plan *faults.Plan, progress io.Writer) stack.Options {
 	var env map[string]string
 	if !opts.once {
-		env = map[string]string{"SYNC_INTERVAL": endlessSweep.String(), "FULFILLMENT_SYNC_INTERVAL": endlessSweep.String()}
+		env = map[string]string{
+			"SYNC_INTERVAL": endlessSweep.String(), "FULFILLMENT_SYNC_INTERVAL": endlessSweep.String(),
+			"RECONCILE_INTERVAL": (2 * endlessSweep).String(),
+		}
 	}
 	return stack.Options{
 		Dir: folder, Workers: opts.workers, Port: opts.port, Progress: progress, Env: env,
@@ -184,9 +187,14 @@ func trade(ctx context.Context, s *stack.Stack, plan *faults.Plan, opts options,
 	case !errors.Is(err, ended):
 		return err
 	}
-	report := sold.Agree(s.Sage)
+	report := sold.Agree(s.Sage, shop.WithSales(sage.BranchCurrency))
+	sum, differences, err := s.Books(context.WithoutCancel(ctx))
+	if err != nil {
+		return errors.Join(err, unfinished)
+	}
 	summarize(s, f, plan, report, time.Since(began), out)
-	if !report.OK() {
+	tellBooks(sum, differences, out)
+	if !report.OK() || !sum.Agree() {
 		return errors.Join(errDiffer, unfinished)
 	}
 	return unfinished

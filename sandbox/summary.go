@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tallystick/tallystick/domain"
+	"github.com/tallystick/tallystick/internal/books"
 	"github.com/tallystick/tallystick/sandbox/faults"
 	"github.com/tallystick/tallystick/sandbox/ghl"
 	"github.com/tallystick/tallystick/sandbox/sage"
@@ -40,6 +41,8 @@ func summarize(s *stack.Stack, f *follower, plan *faults.Plan, report shop.Repor
 		fmt.Sprintf("from money to Sage\t%s for half of the changes, %s for 95 of 100", f.quantile(50), f.quantile(95)),
 		fmt.Sprintf("shipping\t%d shipments in GHL, %d of them posted for Sage, %d e-mails to customers; %d orders delivered",
 			report.Shipments, report.Posted, s.GHL.CustomerMails(), report.Delivered),
+		fmt.Sprintf("booked sales\t%d payments in %s, each with its rows in Sage; those in other currencies are kept apart",
+			report.Payments, sage.BranchCurrency),
 		fmt.Sprintf("webhooks\t%d delivered, %d never sent; refunds and shipments have none: sweeps find them", sent, lost),
 		fmt.Sprintf("requests\t%d to GHL (%d over its limit), %d to Sage (%d over its limit)",
 			s.GHL.CallCount("ghl."), s.GHL.Throttled(), s.Sage.CallCount("sage."), s.Sage.Throttled()),
@@ -51,6 +54,18 @@ func summarize(s *stack.Stack, f *follower, plan *faults.Plan, report shop.Repor
 		return
 	}
 	out.say("%s", out.paint(red, report.String()))
+}
+
+// tellBooks prints what Tallystick's own ledger says, which is made from what both vendors answered and nothing else.
+func tellBooks(sum books.Summary, differences []books.Row, out *screen) {
+	if sum.Agree() {
+		out.say("%s", out.paint(green, fmt.Sprintf("the ledger has seen %d records on both sides, and proves the same; `starter diff` shows it", sum.Records)))
+		return
+	}
+	out.say("%s", out.paint(red, fmt.Sprintf("the ledger has seen %d records and has %d differences:", sum.Records, sum.Differences)))
+	for _, d := range differences {
+		out.say("  %s %s %s: %v %s", d.Kind, d.ID, d.Record, d.Findings, d.Amount)
+	}
 }
 
 func row(vendor string, c domain.Currency, s sums) string {

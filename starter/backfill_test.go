@@ -249,7 +249,6 @@ func TestABackfillIsLeftAttachedToStoppedAndGoneOnWith(t *testing.T) {
 
 // subscriptionsAreSynced starts reconciliations by the schedules, and where there are none.
 func subscriptionsAreSynced(t *testing.T, temporal client.Client) {
-	t.Setenv("RECONCILE", "true")
 	assert.Contains(t, succeed(t, "sync", "subscriptions", "--dry-run"), workflows.ReconciliationID(home)+"  would be started")
 	alone := succeed(t, "sync", "subscriptions", "--wait")
 	assert.Contains(t, alone, workflows.ReconciliationID(home)+"  done: 3000 rows read", "no schedule is there yet")

@@ -69,7 +69,6 @@ func listed(t *testing.T) []schedules.State {
 }
 
 func schedulesAreKept(t *testing.T) {
-	t.Setenv("RECONCILE", "true")
 	assert.False(t, listed(t)[0].Exists)
 	code, _, errOut := starter(t, "schedules", "pause")
 	assert.Equal(t, exitFailed, code)

@@ -137,7 +137,7 @@ type Sync struct {
 	FulfillmentVerify time.Duration `envconfig:"FULFILLMENT_VERIFY_INTERVAL" default:"24h" desc:"Time after which the fulfilments of an order are listed again, see FULFILLMENT_VERIFY."`
 	FulfillmentWindow time.Duration `envconfig:"FULFILLMENT_WINDOW" default:"2160h" desc:"How long after its payment the shipping of an order is followed by the sweeps."`
 
-	Reconcile             bool          `envconfig:"RECONCILE" default:"false" desc:"Compare what both sides hold of payments, refunds, subscriptions and orders, and bring into Sage what it lacks. Without it that is left to starter sync subscriptions and starter backfill."`
+	Reconcile             bool          `envconfig:"RECONCILE" default:"true" desc:"Compare what both sides hold of payments, refunds, subscriptions and orders, and bring into Sage what it lacks. false leaves that to starter sync subscriptions and starter backfill."`
 	ReconcileInterval     time.Duration `envconfig:"RECONCILE_INTERVAL" default:"1h" desc:"Time between two reconciliations of what changed lately."`
 	ReconcileOverlap      time.Duration `envconfig:"RECONCILE_OVERLAP" default:"2h" desc:"How far a reconciliation looks back behind the one before, for payments that HighLevel lists late."`
 	ReconcileDeepInterval time.Duration `envconfig:"RECONCILE_DEEP_INTERVAL" default:"24h" desc:"Time between two reconciliations of everything within REFUND_WINDOW."`

@@ -3,6 +3,8 @@ package sage
 import (
 	"cmp"
 	"slices"
+
+	"github.com/tallystick/tallystick/domain"
 )
 
 // DefaultUsers are the API's user, whose keys are "sandbox-public" and "sandbox-secret", and a person who works in Sage.
@@ -13,6 +15,9 @@ func DefaultUsers() []User {
 		{ID: 7, FirstName: "Petra", LastName: "Person", Email: "petra@sage.example"},
 	}
 }
+
+// BranchCurrency is the currency of all branches, and so that of the rows of booked sales, which name none.
+const BranchCurrency domain.Currency = "EUR"
 
 // DefaultStatuses are the sales order statuses of a tenant that has one open, one won and one lost.
 func DefaultStatuses() []Status {
@@ -33,7 +38,7 @@ func (s *Server) fill() {
 		s.seed("users", map[string]any{"name": u.FirstName, "lastname": u.LastName, "email": u.Email, "isactive": true,
 			"extid": nullable(u.ExtID)})
 	}
-	for _, c := range [][3]string{{"EUR", "€", "Euro"}, {"USD", "$", "US Dollar"}, {"GBP", "£", "Pound Sterling"},
+	for _, c := range [][3]string{{string(BranchCurrency), "€", "Euro"}, {"USD", "$", "US Dollar"}, {"GBP", "£", "Pound Sterling"},
 		{"JPY", "¥", "Yen"}, {"KWD", "KD", "Kuwaiti Dinar"}, {"CHF", "CHF", "Swiss Franc"}} {
 		s.seed("currencies", map[string]any{"isocode": c[0], "symbol": c[1], "descriptionen": c[2]})
 	}

@@ -19,6 +19,8 @@ type Report struct {
 	// Shipments is how many fulfilments the orders that are due have in HighLevel, Posted how many of them an app made,
 	// Delivered how many of the orders have arrived.
 	Shipments, Posted, Delivered int
+	// Payments are those of which Sage must have a row of sales; 0 without WithSales.
+	Payments int
 	// Differences are in words, one for each.
 	Differences []string
 }
@@ -76,6 +78,7 @@ func Agree(shop *ghl.Server, tenant *sage.Server, opts ...AgreeOption) Report {
 	for id := range c.byExtID {
 		c.differ(id, "is in Sage, but not in HighLevel")
 	}
+	c.bookedSales()
 	c.told()
 	c.customers()
 	c.lines()
@@ -102,6 +105,7 @@ type comparison struct {
 	people       bool
 	peoplesLines bool
 	goods        goods
+	sales        domain.Currency
 }
 
 // load reads what is looked up more than once.

@@ -41,6 +41,8 @@ func (s *Stack) settings(temporalProfile string) map[string]string {
 		"SYNC_OVERLAP":              defaultOverlap.String(),
 		"FULFILLMENT_SYNC_INTERVAL": defaultSyncInterval.String(),
 		"GHL_SETTLE_DELAY":          defaultPostDelay.String(),
+		"RECONCILE_INTERVAL":        defaultBooksInterval.String(),
+		"RECONCILE_OVERLAP":         defaultOverlap.String(),
 		"WATCHDOG_INTERVAL":         defaultWatchInterval.String(),
 		"WATCHDOG_MISSED_SWEEPS":    strconv.Itoa(defaultMissedSweeps),
 

@@ -12,6 +12,8 @@ import (
 // The settings by which things happen within seconds on a machine that is all ours. Options.Env overrides them.
 const (
 	defaultSyncInterval = 5 * time.Second
+	// defaultBooksInterval is longer, since each reconciliation looks at all of a day's payments on both sides.
+	defaultBooksInterval = 20 * time.Second
 	// defaultWatchInterval lets `starter status` show what is wrong before people have stopped wondering.
 	defaultWatchInterval = 15 * time.Second
 	// defaultMissedSweeps is a minute's: one sweep over much takes longer than the interval is short.

@@ -22,14 +22,15 @@ import (
 const calm = time.Second
 
 // WaitIdle waits until all that has happened at the vendors so far is dealt with: every webhook and hook is delivered or
-// given up, sweeps of both kinds that began after that are through, no process of an order is doing anything, and nothing
-// is parked that goes on by itself. A lifecycle that only waits for news is not doing anything. Nothing must happen at the
+// given up, sweeps of both kinds that began after that are through, no process of an order is doing anything, nothing is
+// parked that goes on by itself, and a reconciliation that began after all that is through, if there are any. A lifecycle that only waits for news is not doing anything. Nothing must happen at the
 // vendors meanwhile. Its error tells what was still open when ctx ended.
 func (s *Stack) WaitIdle(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		s.GHL.WaitWebhooks, s.Sage.WaitHooks,
 		s.WaitSweep, s.waitCalm, // first the orders: only those that are in the books have a lifecycle to sweep
 		s.waitFulfillmentSweep, s.waitCalm,
+		s.WaitReconciliation, s.waitCalm,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -64,6 +65,20 @@ func (s *Stack) WaitSweep(ctx context.Context) error {
 // waitFulfillmentSweep does the same for a sweep over the shipping of orders.
 func (s *Stack) waitFulfillmentSweep(ctx context.Context) error {
 	return s.sweep(ctx, workflows.FulfillmentSweepType, workflows.FulfillmentSweepID(s.Location()))
+}
+
+// WaitReconciliation does the same for a reconciliation of the books, where those are scheduled.
+func (s *Stack) WaitReconciliation(ctx context.Context) error {
+	id := workflows.ReconciliationID(s.Location())
+	_, err := s.Temporal.ScheduleClient().GetHandle(ctx, id).Describe(ctx)
+	var missing *serviceerror.NotFound
+	switch {
+	case errors.As(err, &missing):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look at the schedule %s: %w", id, err)
+	}
+	return s.sweep(ctx, workflows.SubscriptionReconciliationType, id)
 }
 
 func (s *Stack) sweep(ctx context.Context, process, schedule string) error {

@@ -58,6 +58,9 @@ func openMarket(ctx context.Context, o marketOptions) (*market, error) {
 		o.stack.Env = map[string]string{}
 	}
 	o.stack.Env["SYNC_INTERVAL"], o.stack.Env["FULFILLMENT_SYNC_INTERVAL"], o.stack.Env["LOG_LEVEL"] = "24h", "24h", "warn"
+	if _, set := o.stack.Env["RECONCILE"]; !set {
+		o.stack.Env["RECONCILE"] = "false" // what it costs is measured by itself
+	}
 	var err error
 	if m.stack, err = stack.Start(ctx, o.stack); err != nil {
 		return nil, err
