@@ -86,3 +86,29 @@ func (p *paymentsRun) leaveMarked(ctx context.Context, payments []*payment) ([]*
 	}
 	return kept, p.sage.Store.PutEntries(ctx, changed)
 }
+
+// ofMarkedOrder tells whether the order that a subscription was made by is a test, which no subscription shows. One that
+// is in the books is none; another is read by itself.
+func (r *reading) ofMarkedOrder(ctx context.Context, s ghl.Subscription) (bool, error) {
+	if r.onlyTest || s.EntityType != "order" || s.EntityID == "" {
+		return false, nil
+	}
+	if _, inBooks, err := r.g.Store.Order(ctx, r.in.Location, s.EntityID); err != nil || inBooks {
+		return false, err
+	}
+	doing(ctx, "reading the order of a subscription")
+	order, err := r.client.Orders.Get(ctx, s.EntityID)
+	if ghl.IsNotFound(err) {
+		return false, nil // which proves nothing
+	}
+	return order.Test, err
+}
+
+// unmarked tells of subscriptions that were kept out for the mark on their order, which is in the books by now.
+func (r *reading) unmarked(ctx context.Context, row ghl.Subscription, known []store.LedgerEntry) (bool, error) {
+	if len(known) == 0 || !known[0].Test || row.Test || known[0].OrderID == "" {
+		return false, nil
+	}
+	_, inBooks, err := r.g.Store.Order(ctx, r.in.Location, known[0].OrderID)
+	return inBooks, err
+}

@@ -45,7 +45,7 @@ func (g *GHL) readSubscriptions(ctx context.Context, in ReadBooksInput) (BooksPa
 			continue // gone since the list was made, which proves nothing
 		}
 		if err == nil {
-			err = r.subscription(fullOf(row, full), before[row.ID])
+			err = r.subscription(ctx, fullOf(row, full), before[row.ID])
 		}
 		switch {
 		case errors.Is(err, domain.ErrMoney):
@@ -87,7 +87,11 @@ func (r *reading) subscriptionsToRead(
 		}
 		s, isNew := changed[row.ID]
 		passed := len(known) > 0 && !known[0].Next.IsZero() && known[0].Next.Before(r.seenAt)
-		if !isNew && !passed && !r.in.Again {
+		unmarked, err := r.unmarked(ctx, row, known)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !isNew && !passed && !unmarked && !r.in.Again {
 			continue
 		}
 		read = append(read, row)
@@ -128,7 +132,7 @@ func fullOf(row, full ghl.Subscription) ghl.Subscription {
 
 // subscription adds what HighLevel says of a subscription. Its next renewal is computed as of now, and computed again when
 // it has passed.
-func (r *reading) subscription(s ghl.Subscription, before []store.LedgerEntry) error {
+func (r *reading) subscription(ctx context.Context, s ghl.Subscription, before []store.LedgerEntry) error {
 	currency, err := domain.ParseCurrency(s.Currency)
 	if err != nil {
 		return fmt.Errorf("subscription %s: %w", s.ID, err)
@@ -140,6 +144,11 @@ func (r *reading) subscription(s ghl.Subscription, before []store.LedgerEntry) e
 	state, word := s.State()
 	schedule := s.Renewals()
 	test, _ := r.kept(s.Test)
+	if !test {
+		if test, err = r.ofMarkedOrder(ctx, s); err != nil {
+			return err
+		}
+	}
 	e := domain.Entry{
 		Kind: domain.SubscriptionEntry, ID: s.ID, SubscriptionID: s.GatewayID, ContactID: s.ContactID, ProductID: s.ProductID,
 		Amount: amount, Status: string(state), Word: word, At: s.CreatedAt, Until: s.EndedAt(), Every: schedule.Every,
