@@ -263,7 +263,7 @@ func sweepRuns(t *testing.T, temporal client.Client) {
 	t.Cleanup(w.Stop)
 	succeed(t, "sweep", "--dry-run")
 	assert.Contains(t, succeed(t, "sweep", "--fulfillments", "--wait"), "30 rows read, 2 looked at")
-	assert.Equal(t, 3, strings.Count(succeed(t, "schedules", "trigger", "--dry-run"), "would be started"))
+	assert.Equal(t, 5, strings.Count(succeed(t, "schedules", "trigger", "--dry-run"), "would be started"))
 	triggered := succeed(t, "schedules", "trigger", "fulfillments", "deep", "--wait")
 	assert.Contains(t, triggered, "300 rows read")
 	assert.Contains(t, triggered, "30 rows read")
