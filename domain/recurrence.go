@@ -84,14 +84,30 @@ func MonthlyRevenue(currency Currency, instalments ...Instalment) (Money, error)
 		if i.Amount.Currency != currency {
 			return Money{}, fmt.Errorf("%w: %s cannot be summed up in %s", ErrMoney, i.Amount, currency)
 		}
-		if !i.Every.Known() {
-			return Money{}, fmt.Errorf("%w: %s is paid every %d of %q, which is no recurrence", ErrMoney, i.Amount, i.Every.Count,
-				clip(i.Every.Unit, 12))
+		part, err := i.PerMonth()
+		if err != nil {
+			return Money{}, err
 		}
-		part := big.NewRat(perYear[i.Every.Unit], 12*i.Every.Count)
-		sum.Add(sum, part.Mul(part, new(big.Rat).SetInt64(i.Amount.Minor)))
+		sum.Add(sum, part)
 	}
-	minor, ok := halfEven(sum)
+	return RoundMinor(sum, currency)
+}
+
+// PerMonth is what the instalment makes in a month, in minor units and exactly, by the conventions of MonthlyRevenue. A
+// recurrence that is not known is an ErrMoney.
+func (i Instalment) PerMonth() (*big.Rat, error) {
+	if !i.Every.Known() {
+		return nil, fmt.Errorf("%w: %s is paid every %d of %q, which is no recurrence", ErrMoney, i.Amount, i.Every.Count,
+			clip(i.Every.Unit, 12))
+	}
+	part := big.NewRat(perYear[i.Every.Unit], 12*i.Every.Count)
+	return part.Mul(part, new(big.Rat).SetInt64(i.Amount.Minor)), nil
+}
+
+// RoundMinor makes money of an exact number of minor units, rounded half to even. What does not fit into an int64 is an
+// ErrMoney.
+func RoundMinor(exact *big.Rat, currency Currency) (Money, error) {
+	minor, ok := halfEven(exact)
 	if !ok {
 		return Money{}, fmt.Errorf("%w: the revenue of a month is too large", ErrMoney)
 	}

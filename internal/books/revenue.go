@@ -33,8 +33,13 @@ type Revenue struct {
 	Location string `json:"location"`
 	// Month is as 2006-01.
 	Month string `json:"month"`
+	// Assumed subscriptions were counted in the month as what they were when they first became known, which was later; since
+	// KnownSince there are none of them. Of both sides together.
+	Assumed    int64     `json:"assumed,omitempty"`
+	KnownSince time.Time `json:"knownSince,omitzero"`
 	// Lines are the totals of each currency, then those of products and of subscriptions, each group by id and currency. The
-	// lines of a group sum up to its totals, but for rounding in Recurring.
+	// amounts of a group sum up to its totals, but for rounding in Recurring and Movement, and for what moves in Movement
+	// from product to product. A payment that is shared out over products counts with each.
 	Lines []RevenueLine `json:"lines"`
 }
 
@@ -42,7 +47,8 @@ type Revenue struct {
 // is what is kept apart with what is not.
 type RevenueLine struct {
 	Group string `json:"group"`
-	// ID is that of the product or the subscription; empty for what belongs to none. Name is a subscription's plan.
+	// ID is HighLevel's of the product or the subscription; empty for what belongs to none, or of which nobody knows. Name is
+	// that of the product on an order, or a subscription's plan.
 	ID       string          `json:"id,omitempty"`
 	Name     string          `json:"name,omitempty"`
 	Currency domain.Currency `json:"currency"`
@@ -52,8 +58,8 @@ type RevenueLine struct {
 	Sage  Figures `json:"sage"`
 }
 
-// Figures are one side's, all of one currency. The ledger holds the present: Recurring of a month that is past is made of
-// today's instalments, see store.SubscriptionSum.
+// Figures are one side's, all of one currency. Subscriptions count as what they were at the end of the month, as
+// store.SubscriptionSums says.
 type Figures struct {
 	// Gross is of settled payments, Refunds what was given back in the month, positive, of whatever month's payments.
 	Gross   domain.Money `json:"gross"`
@@ -65,12 +71,25 @@ type Figures struct {
 	// Recurring is what the Earning subscriptions make in a month (MRR). Of those in Unknown nobody knows how often they are
 	// paid, so they are not in it.
 	Recurring domain.Money `json:"recurring"`
+	Movement  Movement     `json:"movement"`
 	Earning   Subscribers  `json:"earning"`
 	Unknown   Subscribers  `json:"unknown"`
 	// New began in the month, Churned ended in it, and the next renewal of Renewals is in it.
 	New      Subscribers `json:"new"`
 	Churned  Subscribers `json:"churned"`
 	Renewals Subscribers `json:"renewals"`
+}
+
+// Movement is the way of the recurring revenue through the month: Start + Gained + Expansion - Contraction - Lost is what
+// Figures has in Recurring, to the minor unit. See store.Recurring.
+type Movement struct {
+	Start domain.Money `json:"start"`
+	// Gained is of new and resumed subscriptions, Lost of those that ended, pause or are unpaid; Expansion and Contraction
+	// are of those that earn more and less than before.
+	Gained      domain.Money `json:"gained"`
+	Expansion   domain.Money `json:"expansion"`
+	Contraction domain.Money `json:"contraction"`
+	Lost        domain.Money `json:"lost"`
 }
 
 // Subscribers are subscriptions and the sum of one instalment of each.
@@ -84,7 +103,8 @@ func noFigures(currency domain.Currency) Figures {
 	some := Subscribers{Amount: none}
 	return Figures{
 		Gross: none, Refunds: none, Net: none, Recurring: none,
-		Earning: some, Unknown: some, New: some, Churned: some, Renewals: some,
+		Movement: Movement{Start: none, Gained: none, Expansion: none, Contraction: none, Lost: none},
+		Earning:  some, Unknown: some, New: some, Churned: some, Renewals: some,
 	}
 }
 
@@ -109,7 +129,9 @@ func RevenueOf(ctx context.Context, s *store.Store, q RevenueQuery) (Revenue, er
 			return Revenue{}, fmt.Errorf("report the revenue: %w", err)
 		}
 	}
-	return Revenue{Location: q.Location, Month: b.begin.Format("2006-01"), Lines: b.sorted()}, nil
+	return Revenue{
+		Location: q.Location, Month: b.begin.Format("2006-01"), Assumed: b.assumed, KnownSince: b.knownSince, Lines: b.sorted(),
+	}, nil
 }
 
 // revenue is a report on its way.
@@ -118,6 +140,8 @@ type revenue struct {
 	query      RevenueQuery
 	begin, end time.Time
 	lines      map[revenueKey]*RevenueLine
+	assumed    int64
+	knownSince time.Time
 }
 
 type revenueKey struct {
@@ -165,14 +189,14 @@ func (b *revenue) totals(ctx context.Context) error {
 	if err := b.taken(ctx, TotalGroup, store.SumFilter{}); err != nil {
 		return err
 	}
-	return b.recurring(ctx, TotalGroup, false)
+	return b.recurring(ctx, TotalGroup, store.AllSubscriptions)
 }
 
 func (b *revenue) products(ctx context.Context) error {
 	if err := b.taken(ctx, ProductGroup, store.SumFilter{ByProduct: true}); err != nil {
 		return err
 	}
-	return b.recurring(ctx, ProductGroup, true)
+	return b.recurring(ctx, ProductGroup, store.ByProduct)
 }
 
 // taken adds what payments and refunds came to.
@@ -189,7 +213,8 @@ func (b *revenue) taken(ctx context.Context, group string, f store.SumFilter) er
 	for _, r := range list {
 		// One of the two is empty, as one of them at most is asked for.
 		key := revenueKey{group, r.ProductID + r.SubscriptionID, r.Gross.Currency, r.Apart}
-		_, figures := b.line(key, r.Side)
+		l, figures := b.line(key, r.Side)
+		l.Name = cmp.Or(l.Name, r.ProductName) // HighLevel's, whose sums come first
 		figures.Payments += r.Payments
 		figures.Refunded += r.Refunded
 		if err := addAll(to{&figures.Gross, r.Gross}, to{&figures.Refunds, r.Refunds}, to{&figures.Net, r.Net}); err != nil {
@@ -200,22 +225,23 @@ func (b *revenue) taken(ctx context.Context, group string, f store.SumFilter) er
 }
 
 // recurring adds what subscriptions come to.
-func (b *revenue) recurring(ctx context.Context, group string, byProduct bool) error {
-	sums, err := b.store.SubscriptionSums(ctx, b.query.Location, b.begin)
-	if err != nil {
-		return err
-	}
-	for i := range sums {
-		sums[i].Apart = sums[i].Apart && sums[i].Side == domain.HighLevelSide // before anything is rounded
-	}
-	list, err := store.RecurringOf(sums, byProduct)
+func (b *revenue) recurring(ctx context.Context, group string, by store.SubscriptionGrouping) error {
+	list, err := b.store.SubscriptionSums(ctx, b.query.Location, b.begin, by)
 	if err != nil {
 		return err
 	}
 	for _, r := range list {
-		_, figures := b.line(revenueKey{group, r.ProductID, r.Monthly.Currency, r.Apart}, r.Side)
+		// One of the two is empty here as well.
+		l, figures := b.line(revenueKey{group, r.ProductID + r.SubscriptionID, r.Monthly.Currency, r.Apart}, r.Side)
+		l.Name = cmp.Or(l.Name, r.Name)
 		if err := figures.add(r); err != nil {
 			return err
+		}
+		if by == store.AllSubscriptions {
+			b.assumed += r.Assumed
+			if r.KnownSince.After(b.knownSince) {
+				b.knownSince = r.KnownSince
+			}
 		}
 	}
 	return nil
@@ -248,62 +274,14 @@ func (f *Figures) add(r store.Recurring) error {
 			return err
 		}
 	}
-	return addAll(to{&f.Recurring, r.Monthly})
+	return addAll(to{&f.Recurring, r.Monthly}, to{&f.Movement.Start, r.Start}, to{&f.Movement.Gained, r.Gained},
+		to{&f.Movement.Expansion, r.Expansion}, to{&f.Movement.Contraction, r.Contraction}, to{&f.Movement.Lost, r.Lost})
 }
 
-// subscriptions adds a line for each subscription. There may be tens of thousands of them, which the store sums up by
-// product only, so they are read page by page.
+// subscriptions adds a line for each subscription, of which there may be tens of thousands.
 func (b *revenue) subscriptions(ctx context.Context) error {
 	if err := b.taken(ctx, SubscriptionGroup, store.SumFilter{BySubscription: true}); err != nil {
 		return err
 	}
-	filter := store.EntryFilter{Location: b.query.Location, Kind: domain.SubscriptionEntry, Page: store.Page{Limit: 1000}}
-	for {
-		entries, next, err := b.store.Entries(ctx, filter)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if err := b.subscription(e.Entry); err != nil {
-				return err
-			}
-		}
-		if filter.After = next; next == "" {
-			return nil
-		}
-	}
-}
-
-// subscription counts one subscription as store.SubscriptionSums does in SQL.
-func (b *revenue) subscription(e domain.Entry) error {
-	u := store.SubscriptionSum{State: domain.SubscriptionState(e.Status), Every: e.Every}
-	nothing := store.SubscriptionTally{Amount: domain.NewMoney(0, e.Amount.Currency)}
-	u.Running, u.New, u.Churned, u.Renewals = nothing, nothing, nothing, nothing
-	ended := u.State.Ended() || domain.Stage(e.Status) == domain.StageLost
-	within := func(at time.Time) bool { return !at.Before(b.begin) && at.Before(b.end) }
-	for _, t := range []struct {
-		to  *store.SubscriptionTally
-		has bool
-	}{
-		{&u.Running, e.At.Before(b.end) && (!e.Until.Before(b.end) || e.Until.IsZero() && !ended)},
-		{&u.New, within(e.At)},
-		{&u.Churned, ended && within(e.Until)},
-		{&u.Renewals, !ended && within(e.Next)},
-	} {
-		if t.has {
-			*t.to = store.SubscriptionTally{Count: 1, Amount: e.Amount}
-		}
-	}
-	if !e.Counts() || u.Running.Count+u.New.Count+u.Churned.Count+u.Renewals.Count == 0 {
-		return nil
-	}
-	list, err := store.RecurringOf([]store.SubscriptionSum{u}, false)
-	if err != nil {
-		return err
-	}
-	l, figures := b.line(revenueKey{SubscriptionGroup, e.ID, e.Amount.Currency, e.Apart}, e.Side)
-	if l.Name == "" || e.Side == domain.HighLevelSide {
-		l.Name = e.Name
-	}
-	return figures.add(list[0])
+	return b.recurring(ctx, SubscriptionGroup, store.BySubscription)
 }

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/tallystick/tallystick/domain"
 )
@@ -47,6 +49,11 @@ func figures() []figure {
 		{"refunds", "refunds", func(f Figures) domain.Money { return f.Refunds }, func(f Figures) int64 { return f.Refunded }},
 		{"net", "net", func(f Figures) domain.Money { return f.Net }, nil},
 		{"recurring (MRR)", "mrr", func(f Figures) domain.Money { return f.Recurring }, func(f Figures) int64 { return f.Earning.Count }},
+		{"  when the month began", "mrr_start", func(f Figures) domain.Money { return f.Movement.Start }, nil},
+		{"  + gained", "mrr_gained", func(f Figures) domain.Money { return f.Movement.Gained }, nil},
+		{"  + upgraded", "mrr_expansion", func(f Figures) domain.Money { return f.Movement.Expansion }, nil},
+		{"  - downgraded", "mrr_contraction", func(f Figures) domain.Money { return f.Movement.Contraction }, nil},
+		{"  - lost", "mrr_lost", func(f Figures) domain.Money { return f.Movement.Lost }, nil},
 		{"not in MRR, interval unknown", "mrr_unknown", func(f Figures) domain.Money { return f.Unknown.Amount },
 			func(f Figures) int64 { return f.Unknown.Count }},
 		{"new", "new", func(f Figures) domain.Money { return f.New.Amount }, func(f Figures) int64 { return f.New.Count }},
@@ -62,6 +69,9 @@ func (f figure) text(of Figures) string {
 	}
 	return counted(f.amount(of), f.count(of))
 }
+
+// notInGroups are the figures that the tables of products and subscriptions leave out.
+var notInGroups = []string{"mrr_unknown", "mrr_start", "mrr_gained", "mrr_expansion", "mrr_contraction", "mrr_lost"}
 
 // table shows the totals of each currency, and then a line for each product and subscription.
 func (r Revenue) table(w io.Writer) error {
@@ -81,6 +91,11 @@ func (r Revenue) table(w io.Writer) error {
 		if err := r.group(w, group); err != nil {
 			return err
 		}
+	}
+	if r.Assumed > 0 {
+		_, err := fmt.Fprintf(w, "\nthe history of %d subscriptions, of both sides, begins later, the last one's on %s; before, they count as what\n"+
+			"they were then\n", r.Assumed, r.KnownSince.Format(time.DateOnly))
+		return err
 	}
 	return nil
 }
@@ -126,6 +141,9 @@ func (r Revenue) group(w io.Writer, group string) error {
 		}
 		shown++
 		name, currency := dash(clean(l.ID)), string(l.Currency)
+		if group == ProductGroup && l.ID == "" {
+			name = "not known"
+		}
 		if l.Name != "" {
 			name += ", " + clean(l.Name)
 		}
@@ -134,9 +152,9 @@ func (r Revenue) group(w io.Writer, group string) error {
 		}
 		texts := []string{name, clean(currency)}
 		for _, f := range figures() {
-			switch f.column {
-			case "mrr_unknown":
-			case "new", "churned", "renewals":
+			switch {
+			case slices.Contains(notInGroups, f.column):
+			case slices.Contains([]string{"new", "churned", "renewals"}, f.column):
 				texts = append(texts, beside(l.Apart, f.count(l.GHL), f.count(l.Sage)))
 			default:
 				texts = append(texts, beside(l.Apart, f.amount(l.GHL).Decimal(), f.amount(l.Sage).Decimal()))

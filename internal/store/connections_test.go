@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -275,7 +276,7 @@ func testUpgrade(t *testing.T, address string) {
 	ctx := t.Context()
 	old := open(t, address, store.WithoutMigrations())
 	migrateTo(t, address, 1)
-	require.NoError(t, old.RecordOrder(ctx, record("o1")))
+	recordedBefore(t, address, record("o1"))
 	require.NoError(t, old.Decide(ctx, store.Decision{Location: here, OrderID: "o1", SageID: 7, DecidedAt: kept(monday), Actor: "support"}))
 	_, _, err := old.Connection(ctx, here)
 	require.Error(t, err, "it knows no connections")
@@ -324,6 +325,18 @@ func migrateTo(t *testing.T, address string, version int64) {
 	} else {
 		_, err = p.UpTo(t.Context(), version)
 	}
+	require.NoError(t, err)
+}
+
+// recordedBefore is an order that a program recorded which knew no products of orders.
+func recordedBefore(t *testing.T, address string, rec store.OrderRecord) {
+	t.Helper()
+	lines, err := json.Marshal(rec.Lines)
+	require.NoError(t, err)
+	_, err = raw(t, address).Exec(`INSERT INTO orders (location, order_id, sage_id, adopted, as_of, digest, state, currency, total, paid,
+		refunded, lines, brought_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		rec.Location, rec.OrderID, rec.SageID, rec.Adopted, rec.AsOf.UnixMicro(), rec.Digest, string(rec.State), string(rec.Total.Currency),
+		rec.Total.Minor, rec.Paid.Minor, rec.Refunded.Minor, string(lines), rec.BroughtAt.UnixMicro())
 	require.NoError(t, err)
 }
 

@@ -61,6 +61,9 @@ const putEntry = ` ON CONFLICT (location, kind, id, side, record) DO UPDATE SET
 // error. Of an entry, Digest is worked out here, FirstSeen is kept from the first time, and Agreed stays as it is, whatever
 // the entries hold; a zero SeenAt is taken to be now.
 //
+// With them it keeps what the entries alone would forget: each step of a refund at HighLevel (RefundSteps), and what each
+// subscription was before (SubscriptionSums).
+//
 // An entry of HighLevel's has an id and no record. An entry at Sage has a record, and an id if the record carries one of
 // HighLevel's.
 func (s *Store) PutEntries(ctx context.Context, entries []LedgerEntry) error {
@@ -77,11 +80,12 @@ func (s *Store) PutEntries(ctx context.Context, entries []LedgerEntry) error {
 				return err
 			}
 		}
-		return nil
+		return putHistory(ctx, tx, sorted[from:to])
 	})
 	if err != nil {
 		return fmt.Errorf("keep entries of the ledger: %w", err)
 	}
+	s.countRows(ctx, len(sorted))
 	return nil
 }
 

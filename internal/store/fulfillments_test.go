@@ -505,7 +505,7 @@ func testUpgradeOfConnections(t *testing.T, address string) {
 	ctx := t.Context()
 	old := open(t, address, store.WithoutMigrations())
 	migrateTo(t, address, 2)
-	require.NoError(t, old.RecordOrder(ctx, record("o1")))
+	recordedBefore(t, address, record("o1"))
 	_, _, err := old.Fulfillment(ctx, here, "o1")
 	require.Error(t, err, "it knows no lifecycles")
 	s := open(t, address)

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tallystick/tallystick/domain"
@@ -27,6 +28,16 @@ type OrderRecord struct {
 	Total, Paid, Refunded domain.Money
 	Lines                 []LineRecord
 	BroughtAt             time.Time
+	// Products are what the order's lines come to by product, one of each, to share out its payments by; empty where the
+	// lines are not known. RecordOrder replaces them, OrderProducts reads them, and Order and its like leave them out.
+	Products []OrderProduct
+}
+
+// OrderProduct is what the lines of one product in an order come to, before discount, tax and shipping, never negative.
+type OrderProduct struct {
+	// ProductID is HighLevel's; empty for lines that name none. Name is the line's.
+	ProductID, Name string
+	Amount          domain.Money
 }
 
 // LineRecord says which line at Sage holds which line of the booking.
@@ -104,12 +115,53 @@ func (s *Store) RecordOrder(ctx context.Context, rec OrderRecord, seen ...Sighti
 		if _, err := tx.ExecContext(ctx, deleteParked, rec.Location, PaymentToOrder, rec.OrderID); err != nil {
 			return err
 		}
+		if err := rec.putProducts(ctx, tx); err != nil {
+			return err
+		}
 		return putSightings(ctx, tx, sorted)
 	})
 	if err != nil {
 		return fmt.Errorf("enter order %s into the ledger: %w", rec.OrderID, err)
 	}
 	return nil
+}
+
+// putProducts replaces the products of the order, whose row is locked by then.
+func (r OrderRecord) putProducts(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM order_products WHERE location = $1 AND order_id = $2`, r.Location, r.OrderID)
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(r.Products, batch) {
+		q := query{}
+		q.WriteString("INSERT INTO order_products (location, order_id, product_id, name, currency, minor) VALUES ")
+		for i, p := range some {
+			if p.Amount.Minor < 0 {
+				return fmt.Errorf("%w: a product of order %s comes to %s", domain.ErrMoney, r.OrderID, p.Amount)
+			}
+			if i > 0 {
+				q.WriteString(", ")
+			}
+			q.WriteString(q.list(r.Location, r.OrderID, p.ProductID, p.Name, string(p.Amount.Currency), p.Amount.Minor))
+		}
+		if _, err := tx.ExecContext(ctx, q.String(), q.args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// OrderProducts returns what an order's lines come to by product, in the order of their ids; none where nobody knows.
+func (s *Store) OrderProducts(ctx context.Context, location, orderID string) ([]OrderProduct, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT product_id, name, currency, minor FROM order_products
+		WHERE location = $1 AND order_id = $2 ORDER BY product_id`, location, orderID)
+	if err != nil {
+		return nil, fmt.Errorf("read the products of order %s: %w", orderID, err)
+	}
+	return collect(rows, func(row scanner) (p OrderProduct, err error) {
+		err = row.Scan(&p.ProductID, &p.Name, &p.Amount.Currency, &p.Amount.Minor)
+		return p, err
+	})
 }
 
 // currency is the one currency of the record. A zero amount needs none of its own.

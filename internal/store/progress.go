@@ -55,6 +55,9 @@ func (s *Store) PutProgress(ctx context.Context, p Progress) error {
 	if err != nil {
 		return fmt.Errorf("keep the progress of %s: %w", p.Run, err)
 	}
+	if !p.EndedAt.IsZero() {
+		s.countLedger(ctx)
+	}
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,6 +28,8 @@ type Store struct {
 	// path is the SQLite file, empty on PostgreSQL.
 	path string
 	log  *slog.Logger
+	// uncounted are the rows of the ledger that were put since the database last counted it.
+	uncounted atomic.Int64
 }
 
 type dialect string

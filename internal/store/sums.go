@@ -38,10 +38,14 @@ type Sum struct {
 	Side  domain.Side
 	// Apart tells of entries that have no place in Sage's rows by rule. They are summed, but never with others.
 	Apart bool
-	// ProductID and SubscriptionID are empty unless the filter asks for them.
+	// ProductID and SubscriptionID are empty unless the filter asks for them, and where nobody knows. They are HighLevel's,
+	// on both sides; a subscription that the ledger does not have is known by the payment provider's id.
 	ProductID, SubscriptionID string
-	Count                     int64
-	Amount                    domain.Money
+	// ProductName is a name of the product that orders or subscriptions have for it, empty where none has.
+	ProductName string
+	// Count counts entries, and of refunds the steps. An entry that is shared out over products counts with each.
+	Count  int64
+	Amount domain.Money
 }
 
 // SumFilter chooses what is summed. The location must be given; other empty fields choose everything.
@@ -51,41 +55,62 @@ type SumFilter struct {
 	Side     domain.Side
 	// From and Before bound the entries' At.
 	From, Before time.Time
-	// ByProduct and BySubscription make a sum for each, of which there may be very many.
+	// ByProduct and BySubscription make a sum for each, of which there may be very many. Every entry is then read, a few
+	// at a time; without them the database adds up by itself.
 	ByProduct, BySubscription bool
 }
 
 // Sums adds up those entries of the ledger that count (domain.Entry's Counts) in minor units, exactly: a sum that does not
 // fit into an int64 is an error. They come in the order of month, kind, side and currency.
+//
+// Refunds at HighLevel are summed step by step (RefundSteps), each in its month; From and Before bound the steps' At. Steps
+// of a refund that fell back to nothing are in it, as they were of some month.
 func (s *Store) Sums(ctx context.Context, f SumFilter) ([]Sum, error) {
 	if err := named(f.Location); err != nil {
 		return nil, fmt.Errorf("sum up the ledger: %w", err)
 	}
-	product, subscription := "''", "''"
-	group := "month, kind, side, currency, apart"
-	if f.ByProduct {
-		product, group = "product_id", group+", product_id"
+	add := s.sums
+	if f.ByProduct || f.BySubscription {
+		add = s.sharedSums
 	}
-	if f.BySubscription {
-		subscription, group = "subscription_id", group+", subscription_id"
-	}
-	q := query{}
-	conditions := q.equal("location", f.Location, "kind", string(f.Kind), "side", string(f.Side))
-	conditions = append(conditions, q.counting())
-	conditions = append(conditions, q.between("at", f.From, f.Before)...)
-	q.WriteString("SELECT month, kind, side, currency, apart, " + product + ", " + subscription)
-	q.WriteString(", COUNT(*), CAST(SUM(minor) AS BIGINT) FROM entries")
-	q.where(conditions)
-	q.WriteString(" GROUP BY " + group + " ORDER BY " + group)
-	rows, err := s.read.QueryContext(ctx, q.String(), q.args...)
-	if err != nil {
-		return nil, fmt.Errorf("sum up the ledger: %w", err)
-	}
-	sums, err := collect(rows, scanSum)
+	sums, err := add(ctx, f)
 	if err != nil {
 		return nil, fmt.Errorf("sum up the ledger: %w", err)
 	}
 	return sums, nil
+}
+
+func (s *Store) sums(ctx context.Context, f SumFilter) ([]Sum, error) {
+	const group = "month, kind, side, currency, apart"
+	q := query{}
+	q.WriteString("SELECT " + group + ", COUNT(*), CAST(SUM(minor) AS BIGINT) FROM (")
+	q.counted(f)
+	q.WriteString(") m GROUP BY " + group + " ORDER BY " + group)
+	rows, err := s.read.QueryContext(ctx, q.String(), q.args...)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scanSum)
+}
+
+// counted selects what is summed up: entries that count but for the refunds of HighLevel, and the steps of those. step is
+// the number of a step, and upto the sum that it leads to; both are 0 of entries.
+func (q *query) counted(f SumFilter) {
+	conditions := q.equal("location", f.Location, "kind", string(f.Kind), "side", string(f.Side))
+	conditions = append(conditions, q.counting(), "NOT (kind = 'refund' AND side = 'ghl')")
+	conditions = append(conditions, q.between("at", f.From, f.Before)...)
+	q.WriteString("SELECT month, kind, side, currency, apart, minor, id, record, ext_id, 0 AS step, 0 AS upto, ")
+	q.WriteString("product_id, order_id, subscription_id, name FROM entries")
+	q.where(conditions)
+	if f.Kind != "" && f.Kind != domain.RefundEntry || f.Side == domain.SageSide {
+		return
+	}
+	conditions = append(q.equal("s.location", f.Location, "e.location", f.Location), "e.kind = 'refund'", "e.id = s.id",
+		"e.side = 'ghl'", "e.record = ''", "NOT e.test", "NOT e.gone")
+	conditions = append(conditions, q.between("s.at", f.From, f.Before)...)
+	q.WriteString(" UNION ALL SELECT s.month, e.kind, e.side, s.currency, e.apart, s.minor, e.id, '', '', s.step, s.upto, ")
+	q.WriteString("e.product_id, e.order_id, e.subscription_id, e.name FROM refund_steps s, entries e")
+	q.where(conditions)
 }
 
 // counting is domain.Entry's Counts as a condition.
@@ -102,8 +127,7 @@ func (q *query) counting() string {
 func scanSum(row scanner) (Sum, error) {
 	var u Sum
 	var month int64
-	err := row.Scan(&month, &u.Kind, &u.Side, &u.Amount.Currency, &u.Apart, &u.ProductID, &u.SubscriptionID,
-		&u.Count, &u.Amount.Minor)
+	err := row.Scan(&month, &u.Kind, &u.Side, &u.Amount.Currency, &u.Apart, &u.Count, &u.Amount.Minor)
 	u.Month = fromMonth(month)
 	return u, err
 }
@@ -114,6 +138,7 @@ type Revenue struct {
 	Side                      domain.Side
 	Apart                     bool
 	ProductID, SubscriptionID string
+	ProductName               string
 	// Gross is of settled payments, Refunds what was refunded in the month, positive, of whatever month's payments; Net is
 	// Gross less Refunds, and may be negative.
 	Gross, Refunds, Net domain.Money
@@ -139,6 +164,7 @@ func RevenueOf(sums []Sum) ([]Revenue, error) {
 			i = len(list)
 			at[key], list = i, append(list, key)
 		}
+		list[i].ProductName = max(list[i].ProductName, u.ProductName)
 		if err := list[i].add(u); err != nil {
 			return nil, fmt.Errorf("sum up the revenue: %w", err)
 		}
