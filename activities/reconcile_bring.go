@@ -60,6 +60,7 @@ type booksRun struct {
 	in     BringBooksInput
 	conn   *connection
 	words  booksWords
+	own    own
 	result BringBooksResult
 }
 
@@ -68,8 +69,10 @@ func (b *booksRun) prepare(ctx context.Context, opportunities bool) (err error) 
 	if b.conn, err = b.sage.connect(ctx, b.in.Location); err != nil {
 		return err
 	}
-	b.words, err = b.conn.booksWords(ctx, opportunities)
-	return err
+	if b.words, err = b.conn.booksWords(ctx, opportunities); err != nil {
+		return err
+	}
+	return b.recall(ctx)
 }
 
 const (

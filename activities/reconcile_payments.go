@@ -187,21 +187,29 @@ func (p *paymentsRun) find(ctx context.Context, payments []*payment) error {
 		}
 	}
 	found := map[int64]bool{}
-	add := func(rows []sage.Sale) {
+	add := func(rows []sage.Sale) error {
 		for _, row := range rows {
 			_, e, ours := p.words.ofSale(row)
-			if one := byID[e.ID]; ours && one != nil && !found[row.ID] {
-				found[row.ID] = true
-				one.rows = append(one.rows, bookedRow{Sale: row})
+			one := byID[e.ID]
+			if !ours || one == nil || found[row.ID] {
+				continue
+			}
+			found[row.ID] = true
+			one.rows = append(one.rows, bookedRow{Sale: row})
+			if err := p.learn(ctx, row.Audit); err != nil {
+				return err
 			}
 		}
+		return nil
 	}
 	for extIDs := range slices.Chunk(slices.Sorted(maps.Keys(asked)), extIDsAtOnce) {
 		rows, err := p.conn.Sales.Find(ctx, sage.In("extId", extIDs...))
+		if err == nil {
+			err = add(rows)
+		}
 		if err != nil {
 			return err
 		}
-		add(rows)
 	}
 	for some := range slices.Chunk(refunded, patternsAtOnce) {
 		patterns := make([]sage.Where, len(some))
@@ -212,7 +220,9 @@ func (p *paymentsRun) find(ctx context.Context, payments []*payment) error {
 		if err != nil && !refusesFilter(err) { // where patterns are refused, those that the ledger has must do (A111)
 			return err
 		}
-		add(rows)
+		if err := add(rows); err != nil {
+			return err
+		}
 	}
 	return p.findRemembered(ctx, byID, found)
 }
@@ -320,8 +330,7 @@ func (p *paymentsRun) plan(one *payment) ([]rowChange, error) {
 			changes = append(changes, rowChange{want: want, id: keep.ID, fields: fields})
 		}
 		for _, row := range live {
-			// Only what is plainly our own doing is removed: a late write of ours. What people made is theirs to judge.
-			if row.ID != keep.ID && keep.CreatedBy.IsSet() && onlyBy(row.Audit, keep.CreatedBy.ID) {
+			if row.ID != keep.ID && p.own.surplus(row.Audit) {
 				changes = append(changes, rowChange{want: want, id: row.ID, remove: true})
 			}
 		}
@@ -460,9 +469,10 @@ func (p *paymentsRun) make(ctx context.Context, one *payment, account sage.Accou
 	if accountExtID == "" {
 		accountExtID = customerExtID(one.paid.Entry)
 	}
-	_, err = p.conn.Sales.Create(ctx, sage.SaleFields{
+	id, err := p.conn.Sales.Create(ctx, sage.SaleFields{
 		ExtID: &want.extID, AccountID: &account.ID, AccountExtID: &accountExtID, SalesRepExtID: &rep, Date: &day, Total: &total,
 	})
+	p.own.made[id] = err == nil
 	if want.total.Minor < 0 && err != nil && faultOf(err).Kind == Invalid {
 		return &Fault{Kind: Invalid, Err: err, Words: "Sage does not take a row of sales below 0; set SALES_REFUNDS to activity or " +
 			"skip if the tenant never does"}

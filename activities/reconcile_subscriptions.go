@@ -155,6 +155,9 @@ func (s *subscriptionsRun) find(ctx context.Context, all []*agreement) error {
 		if one := byExtID[row.ExtID]; one != nil { // what merely looks alike to Sage is somebody else's
 			one.rows = append(one.rows, row)
 			delete(lost, row.ID)
+			if err := s.learn(ctx, row.Audit); err != nil {
+				return err
+			}
 		}
 	}
 	if len(lost) == 0 {
@@ -236,7 +239,8 @@ func (s *subscriptionsRun) writeOne(ctx context.Context, claim *held, one *agree
 		if err != nil {
 			return false, err
 		}
-		_, err = s.conn.Opportunities.Create(ctx, fields)
+		id, err := s.conn.Opportunities.Create(ctx, fields)
+		s.own.made[id] = err == nil
 		return err == nil, err
 	}
 	removed, err := s.removeSurplus(ctx, claim, one, *kept)
@@ -262,14 +266,12 @@ func (s *subscriptionsRun) writeOne(ctx context.Context, claim *held, one *agree
 	return true, s.conn.Opportunities.Update(ctx, kept.ID, fields)
 }
 
-// removeSurplus removes what a write of unknown outcome may have left: only what one and the same user made, and nobody
-// touched.
+// removeSurplus removes what a write of unknown outcome may have left: only what we made, and nobody else touched.
 func (s *subscriptionsRun) removeSurplus(
 	ctx context.Context, claim *held, one *agreement, kept sage.Opportunity,
 ) (removed bool, err error) {
 	for _, row := range one.rows {
-		if row.ID == kept.ID || row.ExtID != domain.SubscriptionExtID(one.id) || row.Locked() != "" ||
-			!kept.CreatedBy.IsSet() || !onlyBy(row.Audit, kept.CreatedBy.ID) {
+		if row.ID == kept.ID || row.ExtID != domain.SubscriptionExtID(one.id) || row.Locked() != "" || !s.own.surplus(row.Audit) {
 			continue
 		}
 		if err := claim.renew(ctx); err != nil {
