@@ -24,6 +24,8 @@ type Books struct {
 	// Overlap is how far a run reaches back beyond the last one. DifferenceAge is how old a difference must be to count.
 	// Remind is after how long operators are told again of differences that last, 0 for never.
 	Overlap, DifferenceAge, Remind time.Duration
+	// Revenue says where a location's reports of revenue are put in Sage; nil puts none there.
+	Revenue func(ctx context.Context, location string) (RevenueSettings, error)
 }
 
 // Period is the time that a backfill covers. Before is not part of it.
@@ -86,6 +88,8 @@ type ReconciliationProgress struct {
 	Parked  int `json:"parked,omitempty"`
 	// Differences are those that are older than the configured age, once both sides were compared.
 	Differences int64 `json:"differences"`
+	// Published are reports of revenue that were made or set right in Sage.
+	Published int `json:"published,omitempty"`
 	// Stopped is why the run ended before its end: the kind of the fault of a connection that does not work now. The next
 	// run covers the same time.
 	Stopped string `json:"stopped,omitempty"`
@@ -276,18 +280,23 @@ func (b *Books) tellDifferences(ctx context.Context, in TellDifferencesInput) er
 			lines = append(lines, text)
 		}
 	}
+	return b.news(ctx, in.Location, now, due, lines, "`starter diff` lists the differences")
+}
+
+// news tells operators and the log of alerts that are due, in a line each. What does not arrive is told by the next run.
+func (b *Books) news(ctx context.Context, location string, now time.Time, due []store.Alert, lines []string, see string) error {
 	if len(due) == 0 {
 		return nil
 	}
-	text := "Tallystick: HighLevel location " + in.Location + ": " + strings.Join(lines, "; ") + "."
+	text := "Tallystick: HighLevel location " + location + ": " + strings.Join(lines, "; ") + "."
 	if b.Notify != nil && b.Notify.Enabled() {
 		if err := b.Notify.Post(ctx, text); err != nil {
-			logger(ctx).Warn("operators could not be told of differences, and will be by the next run; `starter diff` lists them",
-				"location", in.Location, "reason", err.Error())
+			logger(ctx).Warn("operators could not be told of the books, and will be by the next run; "+see,
+				"location", location, "reason", err.Error())
 			return nil
 		}
 	}
-	logger(ctx).Warn("the books of both sides: "+strings.Join(lines, "; "), "location", in.Location)
+	logger(ctx).Warn("the books of both sides: "+strings.Join(lines, "; "), "location", location)
 	for _, alert := range due {
 		if err := b.Store.MarkAlertTold(ctx, alert, now, b.Remind); err != nil {
 			return err

@@ -69,6 +69,8 @@ type BooksSettings struct {
 	OpportunityOpen, OpportunityWon, OpportunityLost int64
 	// Probability is that of new opportunities, from 0 to 10 (A134).
 	Probability int64
+	// Revenue says where the report of a month's revenue is put.
+	Revenue RevenueSettings
 }
 
 // Instead is how money is entered that does not fit into rows of sales.

@@ -3,7 +3,6 @@ package activities
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/tallystick/tallystick/clients/sage"
-	"github.com/tallystick/tallystick/clients/transport"
 	"github.com/tallystick/tallystick/domain"
 	"github.com/tallystick/tallystick/internal/notify"
 	"github.com/tallystick/tallystick/internal/store"
@@ -180,10 +178,10 @@ type entering struct {
 	begun time.Time
 }
 
-// entry is a record to be made at Sage for a step. Its id goes into the step.
+// entry is a record to be made at Sage for a step. Its id is the step's.
 type entry struct {
 	what   string
-	id     func(*store.FulfillmentStep) *int64
+	id     *int64
 	find   func(ctx context.Context) (int64, error)
 	create func(ctx context.Context) (int64, error)
 }
@@ -200,7 +198,7 @@ func (e *entering) run(ctx context.Context) error {
 	e.begun = e.step.Begun
 	e.words = stepWords(ctx, e.step, e.row, e.sage.Links)
 	entries := e.entries(ctx)
-	missing := slices.ContainsFunc(entries, func(n entry) bool { return *n.id(&e.step) == 0 })
+	missing := slices.ContainsFunc(entries, func(n entry) bool { return *n.id == 0 })
 	if missing {
 		if err := e.prepare(ctx); err != nil {
 			if !e.refused(ctx, "entry", err) {
@@ -272,41 +270,13 @@ func (e *entering) prepare(ctx context.Context) error {
 
 // enter makes one entry, unless it is there.
 func (e *entering) enter(ctx context.Context, n entry) error {
-	id := n.id(&e.step)
-	if *id != 0 {
-		return nil
+	o := once{
+		what: n.what, id: n.id, begun: &e.step.Begun, earlier: e.begun, find: n.find, create: n.create, keep: e.keep,
 	}
-	var err error
-	if !e.begun.IsZero() {
-		doing(ctx, "looking for the "+n.what)
-		if *id, err = n.find(ctx); err != nil {
-			return err
-		}
-		if *id != 0 {
-			return e.keep(ctx)
-		}
-		if time.Since(e.begun) < e.conn.settings.Settle {
-			return faultf(OutcomeUnknown, "the %s may still be on its way into Sage", n.what)
-		}
+	if *n.id == 0 {
+		o.settle = e.conn.settings.Settle // what is entered needs no connection
 	}
-	before := e.step.Begun
-	e.step.Begun = time.Now()
-	if err := e.keep(ctx); err != nil {
-		return err
-	}
-	doing(ctx, "making the "+n.what)
-	made, err := n.create(ctx)
-	if err == nil {
-		*id = made
-		return e.keep(ctx)
-	}
-	if call := transport.AsError(err); call != nil && !call.MayHaveLanded {
-		e.step.Begun = before // it did not reach Sage, so the next run need not look for it
-		if unnoted := e.keep(ctx); unnoted != nil {
-			return errors.Join(err, unnoted)
-		}
-	}
-	return err
+	return o.make(ctx)
 }
 
 // keep records how far it came. Whether the team was told is not its business.
@@ -364,7 +334,7 @@ func (e *entering) comment(text string) string {
 func (e *entering) activity(text string) entry {
 	return entry{
 		what: "activity",
-		id:   func(s *store.FulfillmentStep) *int64 { return &s.ActivityID },
+		id:   &e.step.ActivityID,
 		find: func(ctx context.Context) (int64, error) {
 			rows, err := e.conn.Activities.FindMarked(ctx, e.order.AccountID.ID, markOf(e.in), e.begun)
 			if err != nil || len(rows) == 0 {
@@ -373,7 +343,7 @@ func (e *entering) activity(text string) entry {
 			return rows[0].ID, nil
 		},
 		create: func(ctx context.Context) (int64, error) {
-			kind, err := e.kind(ctx, "SAGE_ACTIVITY_TYPE_ID", e.settings.ActivityType)
+			kind, err := e.conn.kind(ctx, "SAGE_ACTIVITY_TYPE_ID", e.settings.ActivityType)
 			if err != nil {
 				return 0, err
 			}
@@ -391,7 +361,7 @@ func (e *entering) activity(text string) entry {
 func (e *entering) task(subject, text string) entry {
 	return entry{
 		what: "calendar task",
-		id:   func(s *store.FulfillmentStep) *int64 { return &s.TaskID },
+		id:   &e.step.TaskID,
 		find: func(ctx context.Context) (int64, error) {
 			rows, err := e.conn.Calendar.FindMarked(ctx, e.order.AccountID.ID, markOf(e.in), e.begun)
 			if err != nil || len(rows) == 0 {
@@ -400,7 +370,7 @@ func (e *entering) task(subject, text string) entry {
 			return rows[0].ID, nil
 		},
 		create: func(ctx context.Context) (int64, error) {
-			kind, err := e.kind(ctx, "SAGE_TASK_TYPE_ID", e.settings.TaskType, e.settings.ActivityType)
+			kind, err := e.conn.kind(ctx, "SAGE_TASK_TYPE_ID", e.settings.TaskType, e.settings.ActivityType)
 			if err != nil {
 				return 0, err
 			}
@@ -422,11 +392,11 @@ func (e *entering) task(subject, text string) entry {
 func (e *entering) owner() int64 { return cmp.Or(e.order.SalesRepID.ID, e.conn.tenant.salesRep) }
 
 // kind is the first type that is chosen, or the only one that the tenant has.
-func (e *entering) kind(ctx context.Context, variable string, chosen ...int64) (int64, error) {
+func (c *connection) kind(ctx context.Context, variable string, chosen ...int64) (int64, error) {
 	if id := cmp.Or(chosen...); id != 0 {
 		return id, nil
 	}
-	return e.conn.Catalog.ActivityType(ctx, variable)
+	return c.Catalog.ActivityType(ctx, variable)
 }
 
 func idOrNone(ref sage.Ref) *int64 {

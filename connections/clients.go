@@ -268,6 +268,9 @@ func (d *Directory) tenantOf(c store.Connection) (*sage.Client, activities.SageS
 		books = *own.Books
 	}
 	settings.Books = booksSettings(books)
+	if own.Books == nil && c.Sage != store.SageOfEnvironment {
+		settings.Books.Revenue = activities.RevenueSettings{} // the environment's account is one of another tenant
+	}
 	client, err := d.sageClient(c.Location, chosen)
 	return client, settings, err
 }

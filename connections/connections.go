@@ -266,6 +266,12 @@ func (d *Directory) Fulfillment(ctx context.Context, location string) (activitie
 	}, nil
 }
 
+// Revenue says where the reports of a location's revenue are put in Sage, by its own settings or the environment's.
+func (d *Directory) Revenue(ctx context.Context, location string) (activities.RevenueSettings, error) {
+	_, settings, err := d.Sage(ctx, location)
+	return settings.Books.Revenue, err
+}
+
 // OnlyTest tells whether orders of HighLevel's test mode are brought in for a location, and nothing else (TEST_ORDERS).
 func (d *Directory) OnlyTest(ctx context.Context, location string) (bool, error) {
 	c, err := d.usable(ctx, location)

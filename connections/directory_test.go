@@ -376,13 +376,16 @@ func TestBooksAreKeptByAConnectionsOwnSettings(t *testing.T) {
 		o.Config.Books = config.Books{Rows: true, Refunds: config.SkipRefunds, Currency: "GBP", Probability: 3}
 	})
 	b.set("second", own(t, "SALES_ROWS=false", "SALES_REFUNDS=activity", "SALES_FOREIGN=activity", "SALES_CURRENCY=EUR",
-		"RENEWAL_ORDERS=true", "SAGE_OPPORTUNITY_STATUS_WON=7"), store.SageOfEnvironment)
+		"RENEWAL_ORDERS=true", "SAGE_OPPORTUNITY_STATUS_WON=7", "REVENUE_REPORT=activity", "REVENUE_REPORT_ACCOUNT=42"), store.SageOfEnvironment)
 	_, settings, err := d.Sage(t.Context(), "second")
 	require.NoError(t, err)
 	require.Equal(t, activities.BooksSettings{
 		NoRows: true, Refunds: activities.InsteadActivity, Foreign: activities.InsteadActivity, Currency: "EUR", RenewalOrders: true,
-		OpportunityWon: 7, Probability: 5,
+		OpportunityWon: 7, Probability: 5, Revenue: activities.RevenueSettings{On: true, Account: 42, Day: 2},
 	}, settings.Books)
+	revenue, err := d.Revenue(t.Context(), "second")
+	require.NoError(t, err)
+	require.Equal(t, settings.Books.Revenue, revenue)
 
 	before := own(t)
 	before.Books = nil

@@ -110,6 +110,9 @@ type booksRecord struct {
 	StatusWon     int64  `json:"statusWon,omitempty"`
 	StatusLost    int64  `json:"statusLost,omitempty"`
 	Probability   int64  `json:"probability"`
+	Report        string `json:"report,omitempty"`
+	ReportAccount int64  `json:"reportAccount,omitempty"`
+	ReportDay     int    `json:"reportDay,omitempty"`
 }
 
 func booksRecordOf(b *config.Books) *booksRecord {
@@ -119,7 +122,7 @@ func booksRecordOf(b *config.Books) *booksRecord {
 	return &booksRecord{
 		Rows: b.Rows, Refunds: string(b.Refunds), Foreign: string(b.Foreign), Currency: b.Currency, SalesRepExtID: b.SalesRepExtID,
 		RenewalOrders: b.RenewalOrders, StatusOpen: b.StatusOpen, StatusWon: b.StatusWon, StatusLost: b.StatusLost,
-		Probability: b.Probability,
+		Probability: b.Probability, Report: string(b.Report), ReportAccount: b.ReportAccount, ReportDay: b.ReportDay,
 	}
 }
 
@@ -131,6 +134,7 @@ func (r *booksRecord) settings() *config.Books {
 		Rows: r.Rows, Refunds: config.RefundRows(r.Refunds), Foreign: config.ForeignPayments(r.Foreign), Currency: r.Currency,
 		SalesRepExtID: r.SalesRepExtID, RenewalOrders: r.RenewalOrders, StatusOpen: r.StatusOpen, StatusWon: r.StatusWon,
 		StatusLost: r.StatusLost, Probability: r.Probability,
+		Report: config.RevenueReports(r.Report), ReportAccount: r.ReportAccount, ReportDay: r.ReportDay,
 	}
 }
 
@@ -140,6 +144,9 @@ func booksSettings(b config.Books) activities.BooksSettings {
 		NoRows: !b.Rows, Refunds: activities.Instead(b.Refunds), Foreign: activities.Instead(b.Foreign), Currency: b.Currency,
 		SalesRepExtID: b.SalesRepExtID, RenewalOrders: b.RenewalOrders, OpportunityOpen: b.StatusOpen, OpportunityWon: b.StatusWon,
 		OpportunityLost: b.StatusLost, Probability: b.Probability,
+		Revenue: activities.RevenueSettings{
+			On: b.Report == config.RevenueActivities, Account: b.ReportAccount, Day: b.ReportDay,
+		},
 	}
 }
 

@@ -139,7 +139,7 @@ func (c *crew) build(giveUp func(error)) error {
 	})
 	c.processes.RegisterActivity(&activities.Books{
 		Store: c.books, Notify: people.Notify, On: cfg.Sync.Reconcile, Overlap: cfg.Sync.ReconcileOverlap,
-		DifferenceAge: cfg.Books.DifferenceAge, Remind: cfg.Watchdog.Remind,
+		DifferenceAge: cfg.Books.DifferenceAge, Remind: cfg.Watchdog.Remind, Revenue: c.directory.Revenue,
 	})
 	c.processes.RegisterActivity(people)
 	c.processes.RegisterActivity(c.watchdog(people.Notify))

@@ -157,6 +157,23 @@ func (d Door) reconcile(
 	return run, nil
 }
 
+// PublishRevenue starts to put the report of a month's revenue, as 2006-01, into Sage, or returns the run that does so.
+func (d Door) PublishRevenue(ctx context.Context, location, month string) (client.WorkflowRun, error) {
+	id := RevenueReportID(location, month)
+	run, err := d.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                       id,
+		TaskQueue:                MainQueue,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		TypedSearchAttributes:    temporal.NewSearchAttributes(LocationAttribute.ValueSet(location)),
+		StaticSummary:            "Revenue of " + month + " of HighLevel location " + location + " into Sage",
+		Priority:                 Priority(location, OperatorPriority),
+	}, RevenueReportType, RevenueReportInput{Location: location, Month: month})
+	if err != nil {
+		return nil, fmt.Errorf("hand %s to Temporal: %w", id, err)
+	}
+	return run, nil
+}
+
 // urgency is how urgent it is to follow a hint. One that a step hands on is as urgent as the step: the orders that are
 // looked for because of a webhook do not wait for those of a sweep.
 func urgency(ctx context.Context, hint Hint) int {

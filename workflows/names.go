@@ -20,6 +20,8 @@ const (
 
 	SubscriptionReconciliationType = "SubscriptionReconciliation"
 
+	RevenueReportType = "RevenueReport"
+
 	WatchdogType = "Watchdog"
 )
 
@@ -112,6 +114,8 @@ const (
 	reconciliationPrefix     = "subscription-reconciliation"
 	deepReconciliationPrefix = "subscription-reconciliation-deep"
 	backfillPrefix           = "subscription-reconciliation-backfill"
+
+	revenueReportPrefix = "revenue-report"
 )
 
 // PaymentToOrderID is the workflow id of the process for one HighLevel order.
@@ -145,6 +149,9 @@ func DeepReconciliationID(location string) string { return id(deepReconciliation
 
 // BackfillID is the workflow id of a location's backfill.
 func BackfillID(location string) string { return id(backfillPrefix, location) }
+
+// RevenueReportID is the workflow id of what somebody asked for: a location's report of a month, as 2006-01, in Sage.
+func RevenueReportID(location, month string) string { return id(revenueReportPrefix, location, month) }
 
 // ConnectionUpkeepID is the workflow id of the process for the connection of a location.
 func ConnectionUpkeepID(location string) string { return id(connectionPrefix, location) }

@@ -14,5 +14,6 @@ func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(FulfillmentSweep, workflow.RegisterOptions{Name: FulfillmentSweepType})
 	r.RegisterWorkflowWithOptions(ConnectionUpkeep, workflow.RegisterOptions{Name: ConnectionUpkeepType})
 	r.RegisterWorkflowWithOptions(SubscriptionReconciliation, workflow.RegisterOptions{Name: SubscriptionReconciliationType})
+	r.RegisterWorkflowWithOptions(RevenueReport, workflow.RegisterOptions{Name: RevenueReportType})
 	r.RegisterWorkflowWithOptions(Watchdog, workflow.RegisterOptions{Name: WatchdogType})
 }

@@ -345,7 +345,8 @@ func (r *reconciliation) park(ctx workflow.Context, ids []string, cause error) e
 	return nil
 }
 
-// settle compares both sides, tells of what stays different, and moves the cursors.
+// settle compares both sides, tells of what stays different, moves the cursors, and puts the reports of revenue into Sage
+// that are due.
 func (r *reconciliation) settle(ctx workflow.Context) error {
 	told := activities.TellDifferencesInput{Location: r.in.Location, Now: workflow.Now(ctx)}
 	r.at.Differences = 0
@@ -368,8 +369,10 @@ func (r *reconciliation) settle(ctx workflow.Context) error {
 		activities.CloseBooksWindowInput{
 			Location: r.in.Location, Window: r.at.Window, Deep: r.in.Deep, Backfill: r.in.Backfill != nil, SageNewest: r.at.SageNewest,
 		}).Get(ctx, nil)
-	if err == nil {
-		r.next(activities.StageDone)
+	if err != nil {
+		return err
 	}
-	return err
+	r.publish(ctx)
+	r.next(activities.StageDone)
+	return nil
 }

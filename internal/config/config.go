@@ -155,6 +155,9 @@ type Books struct {
 	StatusWon     int64           `envconfig:"SAGE_OPPORTUNITY_STATUS_WON" own:"true" desc:"Status of the opportunity of a subscription that runs. Needed only where there is more than one choice."`
 	StatusLost    int64           `envconfig:"SAGE_OPPORTUNITY_STATUS_LOST" own:"true" desc:"Status of the opportunity of a subscription that has ended. Needed only where there is more than one choice."`
 	Probability   int64           `envconfig:"SAGE_OPPORTUNITY_PROBABILITY" own:"true" default:"5" desc:"Sales probability of new opportunities, from 0 to 10."`
+	Report        RevenueReports  `envconfig:"REVENUE_REPORT" own:"true" default:"off" desc:"Put the revenue report of each month into Sage: activity as an activity on REVENUE_REPORT_ACCOUNT, set right when figures change later; off not at all."`
+	ReportAccount int64           `envconfig:"REVENUE_REPORT_ACCOUNT" own:"true" desc:"Id of the account in Sage on which the revenue reports are put, such as one for your own company."`
+	ReportDay     int             `envconfig:"REVENUE_REPORT_DAY" own:"true" default:"2" desc:"Day of the month, in UTC, from which on the report of the month before is put into Sage, from 1 to 28."`
 
 	DifferenceAge time.Duration `envconfig:"DIFFERENCE_AGE" default:"30m" desc:"How old a difference between HighLevel and Sage may become before it counts as one. Until then it is in flight. 0s counts it at once."`
 }

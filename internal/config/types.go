@@ -299,6 +299,24 @@ func (r *RefundRows) Decode(value string) error {
 	return oneOf(r, value, NegativeRefunds, RefundActivity, SkipRefunds)
 }
 
+// RevenueReports says how the revenue report of a month is put into Sage.
+type RevenueReports string
+
+// The ways. There is none by which it would be a document: how Sage takes the content of one is not documented.
+const (
+	NoRevenueReports   RevenueReports = "off"
+	RevenueActivities  RevenueReports = "activity"
+	revenueAsDocuments RevenueReports = "document"
+)
+
+// Decode implements envconfig.Decoder.
+func (r *RevenueReports) Decode(value string) error {
+	if RevenueReports(value) == revenueAsDocuments {
+		return errors.New("cannot be document, since Sage does not say how the content of one is sent: use activity")
+	}
+	return oneOf(r, value, NoRevenueReports, RevenueActivities)
+}
+
 // ForeignPayments says what becomes of payments in another currency than the rows of sales.
 type ForeignPayments string
 

@@ -119,6 +119,10 @@ func (c Config) validateBooks(check checker) {
 		check(id >= 0, name, "is no id: ids are positive, starter check lists them")
 	}
 	check(b.Probability >= 0 && b.Probability <= 10, "SAGE_OPPORTUNITY_PROBABILITY", "must be from 0 to 10")
+	check(b.ReportAccount >= 0, "REVENUE_REPORT_ACCOUNT", "is no id: ids are positive")
+	check(b.Report != RevenueActivities || b.ReportAccount != 0, "REVENUE_REPORT_ACCOUNT",
+		"is not set, and REVENUE_REPORT=activity needs the id of an account in Sage")
+	check(b.ReportDay >= 1 && b.ReportDay <= 28, "REVENUE_REPORT_DAY", "must be from 1 to 28, which every month has")
 	if b.Currency != "" {
 		_, err := domain.ParseCurrency(b.Currency)
 		check(err == nil, "SALES_CURRENCY", "is no ISO 4217 currency, such as EUR")

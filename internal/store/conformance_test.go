@@ -57,6 +57,7 @@ func conformance(t *testing.T, address func(*testing.T) string) {
 		{"claims at once", testClaimRace},
 		{"audit trail", testAudit},
 		{"overview", testOverview},
+		{"publications", testPublications},
 		{"connections", testConnections},
 		{"connections that make no sense", testConnectionRefused},
 		{"connections list", testConnectionList},
