@@ -16,8 +16,8 @@ import (
 
 // BenchmarkBooks says what a history of 1,000, 10,000 and 100,000 payments costs on either database, in milliseconds: to
 // enter both sides of it page by page, to enter it again unchanged, to agree on all of it, to list what is not agreed when
-// everything is, to compare both sides of all of it and of one month, and to sum it up. heap-KB is the most memory that
-// comparing held.
+// everything is, to compare both sides of all of it and of one month, and to sum it up: in all, by product, and one month of
+// it by product. heap-KB is the most memory that comparing held.
 func BenchmarkBooks(b *testing.B) {
 	b.Run("sqlite", func(b *testing.B) {
 		benchmarkBooks(b, func(b *testing.B) string { return "sqlite:" + filepath.Join(b.TempDir(), "books.db") })
@@ -71,6 +71,71 @@ func (h history) run() {
 		require.NoError(h.b, err)
 		require.Len(h.b, sums, 24*2)
 	})
+	h.orders()
+	for what, f := range map[string]store.SumFilter{
+		"products-ms": {}, "month-products-ms": {From: begin.AddDate(0, 3, 0), Before: begin.AddDate(0, 4, 0)},
+	} {
+		f.Location, f.ByProduct = here, true
+		h.took(what, func() {
+			_, err := h.s.Sums(h.b.Context(), f)
+			require.NoError(h.b, err)
+		})
+	}
+}
+
+// orders gives one payment of ten an order of two products.
+func (h history) orders() {
+	for i := 0; i < h.n; i += 10 {
+		rec := record(fmt.Sprintf("order-of-%024x", uint64(i)*0x9E3779B97F4A7C15))
+		rec.Products = []store.OrderProduct{{ProductID: "a", Amount: euro(1)}, {ProductID: "b", Amount: euro(2)}}
+		require.NoError(h.b, h.s.RecordOrder(h.b.Context(), rec))
+	}
+}
+
+// BenchmarkRecurring says what 20,000 subscriptions on both sides cost that changed three times, in milliseconds: to enter
+// them, and to sum up a month of them, together and each for itself.
+func BenchmarkRecurring(b *testing.B) {
+	b.Run("sqlite", func(b *testing.B) {
+		benchmarkRecurring(b, "sqlite:"+filepath.Join(b.TempDir(), "books.db"))
+	})
+	b.Run("postgres", func(b *testing.B) { benchmarkRecurring(b, postgres.Start(b).URL(b)) })
+}
+
+func benchmarkRecurring(b *testing.B, address string) {
+	const many, changes = 20_000, 3
+	s, err := store.Open(b.Context(), address)
+	require.NoError(b, err)
+	h := history{b, s, many}
+	monthly := domain.Recurrence{Unit: domain.UnitMonth, Count: 1}
+	for b.Loop() {
+		h.took("enter-ms", func() {
+			for change := range changes {
+				for from := 0; from < many; from += 100 {
+					var page []store.LedgerEntry
+					for i := from; i < from+100; i++ {
+						e := plan(fmt.Sprint("s", i), domain.SubscriptionActive, euro(int64(1000+change)), monthly, begin, time.Time{}, time.Time{})
+						e.SeenAt = begin.AddDate(0, change, 1)
+						there := e
+						there.Side, there.Record = domain.SageSide, fmt.Sprint(i)
+						page = append(page, e, there)
+					}
+					require.NoError(b, s.PutEntries(b.Context(), page))
+				}
+			}
+		})
+		for what, by := range map[string]store.SubscriptionGrouping{"month-ms": store.AllSubscriptions, "each-ms": store.BySubscription} {
+			h.took(what, func() {
+				sums, err := s.SubscriptionSums(b.Context(), here, begin.AddDate(0, 1, 0), by)
+				require.NoError(b, err)
+				made := int64(0)
+				for _, u := range sums {
+					made += u.Monthly.Minor
+				}
+				require.EqualValues(b, 2*many*1001, made)
+			})
+		}
+	}
+	require.NoError(b, s.Close())
 }
 
 func (h history) took(what string, fn func()) {

@@ -40,7 +40,9 @@ func refundSteps(t require.TestingT, s *store.Store, id string) (told []string) 
 // testRefundSteps: what a refund grew and fell by, with the time of each.
 func testRefundSteps(t *testing.T, s *store.Store) {
 	ctx := t.Context()
-	at := func(month, day, hour int) time.Time { return time.Date(2026, time.Month(month), day, hour, 0, 0, 0, time.UTC) }
+	at := func(month, day, hour int) time.Time {
+		return time.Date(2026, time.Month(month), day, hour, 0, 0, 0, time.UTC)
+	}
 	put := func(e store.LedgerEntry) { require.NoError(t, s.PutEntries(ctx, []store.LedgerEntry{e})) }
 	first := refund("t", at(1, 5, 9), at(1, 5, 9), at(1, 5, 10), euro(500))
 	put(first)
