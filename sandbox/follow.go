@@ -33,14 +33,19 @@ type follower struct {
 	shown  map[string]string      // the digest that was shown, by order
 	parked map[string]string      // the reason that was shown, by object
 	goods  map[string]*way        // by order, as long as something may become of them
-	placed int
-	took   []time.Duration // from the money to Sage
-	since  time.Time
+	// standing is how opportunities were shown, lastSale the last row of booked sales that was seen, and writes how often
+	// Sage was written either.
+	standing map[int64]string
+	lastSale int64
+	writes   int
+	placed   int
+	took     []time.Duration // from the money to Sage
+	since    time.Time
 }
 
 func newFollower(s *stack.Stack, out *screen) *follower {
 	return &follower{stack: s, out: out, moved: map[string][]time.Time{}, shown: map[string]string{},
-		parked: map[string]string{}, goods: map[string]*way{}, since: time.Now()}
+		parked: map[string]string{}, goods: map[string]*way{}, standing: map[int64]string{}, since: time.Now()}
 }
 
 // observe is told by the shop what was done.
@@ -108,6 +113,7 @@ func (f *follower) look(ctx context.Context) error {
 	for _, r := range shipping {
 		f.shipped(r)
 	}
+	f.booked(began)
 	for _, item := range parked {
 		if f.parked[item.ObjectID] != item.Reason {
 			f.parked[item.ObjectID] = item.Reason

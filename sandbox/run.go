@@ -225,7 +225,11 @@ func sell(ctx context.Context, f *follower, send func(*shop.Dispatch), opts opti
 		open := shop.New(f.stack.GHL, shop.Options{Seed: seed, Orders: orders, PerSecond: opts.rate, Observe: f.observe})
 		goods := open.Dispatch(f.stack.Sage, shop.DispatchOptions{Carrier: carrier(f.stack), Observe: f.dispatched})
 		send(goods)
-		if err := open.Run(ctx); err != nil {
+		club := shop.NewClub(f.stack.GHL, clubOptions(opts, seed, orders))
+		selling, all := errgroup.WithContext(ctx)
+		selling.Go(func() error { return open.Run(all) })
+		selling.Go(func() error { return club.Run(all) })
+		if err := selling.Wait(); err != nil {
 			return nil, nil, err
 		}
 		if opts.endless() {

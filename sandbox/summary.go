@@ -43,6 +43,7 @@ func summarize(s *stack.Stack, f *follower, plan *faults.Plan, report shop.Repor
 			report.Shipments, report.Posted, s.GHL.CustomerMails(), report.Delivered),
 		fmt.Sprintf("booked sales\t%d payments in %s, each with its rows in Sage; those in other currencies are kept apart",
 			report.Payments, sage.BranchCurrency),
+		fmt.Sprintf("subscriptions\t%d, each with its opportunity in Sage", report.Subscriptions),
 		fmt.Sprintf("webhooks\t%d delivered, %d never sent; refunds and shipments have none: sweeps find them", sent, lost),
 		fmt.Sprintf("requests\t%d to GHL (%d over its limit), %d to Sage (%d over its limit)",
 			s.GHL.CallCount("ghl."), s.GHL.Throttled(), s.Sage.CallCount("sage."), s.Sage.Throttled()),

@@ -19,8 +19,9 @@ type Report struct {
 	// Shipments is how many fulfilments the orders that are due have in HighLevel, Posted how many of them an app made,
 	// Delivered how many of the orders have arrived.
 	Shipments, Posted, Delivered int
-	// Payments are those of which Sage must have a row of sales; 0 without WithSales.
-	Payments int
+	// Payments are those of which Sage must have a row of sales, Subscriptions those of which it must have an opportunity; 0
+	// without WithSales.
+	Payments, Subscriptions int
 	// Differences are in words, one for each.
 	Differences []string
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // WithSales compares Sage's booked sales too: each payment of this currency, which is the one of the rows, has exactly one
-// row, what was given back of it is taken back by rows, and there is no other row of ours. It is for a stack whose
-// reconciliation is on, and through.
+// row, what was given back of it is taken back by rows, and there is no other row of ours; and each subscription has exactly
+// one opportunity, of its amount and stage. It is for a stack whose reconciliation is on, and through.
 func WithSales(currency domain.Currency) AgreeOption {
 	return func(c *comparison) { c.sales = currency }
 }
@@ -48,7 +48,35 @@ func (c *comparison) bookedSales() {
 		delete(rows, t.ID)
 	}
 	for id := range rows {
-		c.differ(cmp.Or(id, "?"), "has rows of sales for a payment that HighLevel does not have")
+		c.say("sales: there are rows of payment %s, which HighLevel does not have", id)
+	}
+	c.opportunities()
+}
+
+// stages are where opportunities stand, by what HighLevel shows of their subscriptions. The others are won.
+var stages = map[string]string{"trialing": "Open", "incomplete": "Open", "canceled": "Lost", "expired": "Lost"}
+
+func (c *comparison) opportunities() {
+	have := map[string][]sage.Record{}
+	for _, o := range c.tenant.Live("opportunities") {
+		have[o.Text("extId")] = append(have[o.Text("extId")], o)
+	}
+	for _, sub := range c.shop.Subscriptions() {
+		in := have[domain.SubscriptionExtID(sub.ID)]
+		due := sub.LiveMode && !sub.MarkAsTest
+		if due {
+			c.report.Subscriptions++
+		}
+		if !due && len(in) > 0 || due && len(in) != 1 {
+			c.say("subscription %s: must have one opportunity unless it is a test, but has %d", sub.ID, len(in))
+			continue
+		}
+		for _, o := range in {
+			c.amount(sub.ID, "the opportunity's total", o.Number("total"), sub.Amount)
+			if stage := cmp.Or(stages[sub.Status], "Won"); o.Int("statusId") != c.tenant.Find("opportunityStatuses", stage) {
+				c.say("subscription %s is %s, but its opportunity %d is not %s", sub.ID, sub.Status, o.ID, stage)
+			}
+		}
 	}
 }
 
@@ -56,16 +84,16 @@ func (c *comparison) paymentRows(t ghl.Transaction, rows *salesOf) {
 	order, _ := c.shop.Order(t.OrderID)
 	if t.Status != "succeeded" || !t.LiveMode || t.MarkAsTest || order.MarkAsTest || t.Amount.Currency != c.sales {
 		if n := len(rows.paid) + len(rows.back); n > 0 {
-			c.differ(t.OrderID, "payment %s must have no rows of sales, but has %d", t.ID, n)
+			c.say("payment %s must have no rows of sales, but has %d", t.ID, n)
 		}
 		return
 	}
 	c.report.Payments++
 	if len(rows.paid) != 1 {
-		c.differ(t.OrderID, "payment %s must have one row of sales, but has %d", t.ID, len(rows.paid))
+		c.say("payment %s must have one row of sales, but has %d", t.ID, len(rows.paid))
 		return
 	}
-	c.amount(t.OrderID, "the row of payment "+t.ID, rows.paid[0].Number("total"), t.Amount)
+	c.amount(cmp.Or(t.OrderID, t.ID), "the row of payment "+t.ID, rows.paid[0].Number("total"), t.Amount)
 	back := domain.NewMoney(0, c.sales)
 	for _, row := range rows.back {
 		part, err := domain.ParseMoney(row.Number("total"), c.sales)
@@ -73,10 +101,10 @@ func (c *comparison) paymentRows(t ghl.Transaction, rows *salesOf) {
 			back, err = back.Add(part)
 		}
 		if err != nil {
-			c.differ(t.OrderID, "a row that takes payment %s back: %s", t.ID, err)
+			c.say("a row that takes payment %s back: %s", t.ID, err)
 		}
 	}
 	if back.Minor != -t.AmountRefunded.Minor {
-		c.differ(t.OrderID, "the rows of sales take back %s of payment %s instead of %s", back, t.ID, t.AmountRefunded)
+		c.say("the rows of sales take back %s of payment %s instead of %s", back, t.ID, t.AmountRefunded)
 	}
 }

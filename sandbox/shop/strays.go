@@ -2,6 +2,7 @@ package shop
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,7 +16,18 @@ func (c *comparison) customers() {
 		used["accounts"][o.Int("accountId")] = true
 		used["contacts"][o.Int("contactId")] = true
 	}
+	paying := map[int64]bool{} // without an order, too
+	for name, field := range map[string]string{"sales": "accountId", "opportunities": "accountId1"} {
+		for _, r := range c.tenant.Live(name) {
+			paying[r.Int(field)] = true
+		}
+	}
+	maps.Copy(used["accounts"], paying)
 	for id, contact := range c.contacts {
+		account := c.accounts[contact.Int("accountId")]
+		if paying[account.ID] && contact.Text("extId") == account.Text("extId") {
+			used["contacts"][id] = true
+		}
 		if used["contacts"][id] {
 			used["accounts"][contact.Int("accountId")] = true
 		}
@@ -25,7 +37,7 @@ func (c *comparison) customers() {
 		for _, r := range rows {
 			extID := r.Text("extId")
 			if ours := strings.HasPrefix(extID, ownPrefix) && c.byUs(r); ours && !inUse[r.ID] {
-				c.say("%s: %s (id %d) belongs to no order", name, extID, r.ID)
+				c.say("%s: %s (id %d) belongs to no order, payment or subscription", name, extID, r.ID)
 			}
 			if strings.HasPrefix(extID, contactPrefix) && seen[extID] {
 				c.say("%s: %s is there twice", name, extID)
