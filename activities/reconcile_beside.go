@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tallystick/tallystick/clients/sage"
@@ -15,8 +16,11 @@ import (
 // of its own.
 func (p *paymentsRun) beside(ctx context.Context, one *payment) error {
 	notes := p.notes(one)
-	s := p.conn.settings.Books
-	order := s.RenewalOrders && one.paid.Counts() && one.paid.OrderID == "" && one.paid.Name != invoicePayment
+	alone := one.paid.OrderID == "" && one.paid.Name != invoicePayment
+	if alone && !one.paid.Counts() {
+		return p.standDown(ctx, one)
+	}
+	order := alone && p.conn.settings.Books.RenewalOrders && one.paid.Counts()
 	if len(notes) == 0 && !order {
 		return nil
 	}
@@ -132,6 +136,30 @@ func (p *paymentsRun) orderOfItsOwn(ctx context.Context, one *payment) error {
 	return p.enterOrder(ctx, one, order)
 }
 
+// standDown notes of a payment that counts no more, such as one that was charged back, that nor does the order that stands
+// for it at Sage. That is for people to see to.
+func (p *paymentsRun) standDown(ctx context.Context, one *payment) error {
+	id := renewalPrefix + one.id
+	there, err := ledgerOf(ctx, p.sage.Store, p.in.Location, domain.OrderEntry, domain.SageSide, id)
+	if err != nil || !slices.ContainsFunc(there[id], func(e store.LedgerEntry) bool { return !e.Gone }) {
+		return err
+	}
+	here := p.orderEntry(one)
+	here.Status = domain.OrderNotDue
+	if err := p.sage.Store.PutEntries(ctx, []store.LedgerEntry{{Location: p.in.Location, Entry: here}}); err != nil {
+		return err
+	}
+	_, err = settleEntries(ctx, p.sage.Store, p.in.Location, domain.OrderEntry, []string{id})
+	return err
+}
+
+// orderEntry is what HighLevel would say of an order that stands for a payment.
+func (p *paymentsRun) orderEntry(one *payment) domain.Entry {
+	e := one.paid.Entry
+	e.Kind, e.ID, e.Status, e.Apart, e.Name = domain.OrderEntry, renewalPrefix+one.id, domain.OrderDue, false, ""
+	return e
+}
+
 // planOf finds the subscription of a payment, and its opportunity: 0 while there is none.
 func (p *paymentsRun) planOf(ctx context.Context, subscription string) (plan domain.Entry, opportunity int64, err error) {
 	if subscription == "" {
@@ -174,8 +202,7 @@ func (p *paymentsRun) saleOf(one *payment, plan domain.Entry) domain.Sale {
 
 // enterOrder enters the order on both sides of the ledger: HighLevel has none, and the payment stands for it.
 func (p *paymentsRun) enterOrder(ctx context.Context, one *payment, order sage.Order) error {
-	here := one.paid.Entry
-	here.Kind, here.ID, here.Status, here.Apart, here.Name = domain.OrderEntry, renewalPrefix+one.id, domain.OrderDue, false, ""
+	here := p.orderEntry(one)
 	audit, there, ours := p.words.ofOrder(order)
 	there.At = here.At
 	entries := []store.LedgerEntry{{Location: p.in.Location, Entry: here}}

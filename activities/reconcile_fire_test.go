@@ -8,6 +8,7 @@ import (
 
 	"github.com/tallystick/tallystick/domain"
 	ghlbox "github.com/tallystick/tallystick/sandbox/ghl"
+	sagebox "github.com/tallystick/tallystick/sandbox/sage"
 )
 
 // TestCopiesThatPeopleMadeStayThoughOursIsGone: that two rows have the same maker makes neither of them ours.
@@ -53,4 +54,26 @@ func TestASubscriptionOfAMarkedOrderStaysOut(t *testing.T) {
 	b.mustPass(order.ID)
 	require.Zero(t, differences(b.reconcile(false)))
 	b.opportunity(sub.ID)
+}
+
+// TestTheOrderOfARenewalStandsThoughItsRefundIsRefused, and counts no more once the money was charged back.
+func TestTheOrderOfARenewalStandsThoughItsRefundIsRefused(t *testing.T) {
+	b := newBooks(t, worldOptions{sage: sagebox.Options{RefuseNegativeTotals: true}})
+	b.settings.Books.RenewalOrders = true
+	paid := b.renew(b.subscribed().ID, time.Now().AddDate(0, 0, -9))
+	require.NoError(t, b.ghl.Refund(paid.ID, domain.NewMoney(500, "EUR")))
+	sum := b.reconcile(false)
+	require.Equal(t, 1, sum.brought[domain.PaymentEntry].Parked)
+	require.Len(t, b.sage.OrdersByExtID("ghl:order:renewal:"+paid.ID), 1)
+	require.Zero(t, sum.compared[domain.OrderEntry].Differences, "%+v", sum.compared)
+
+	back := b.renew(b.ghl.Subscriptions()[0].ID, time.Now().AddDate(0, 0, -2))
+	b.reconcile(false)
+	require.NoError(t, b.ghl.Chargeback(back.ID))
+	for range 2 {
+		sum = b.reconcile(false)
+		require.Equal(t, map[domain.Finding]int64{domain.StatusDiffers: 1}, sum.compared[domain.OrderEntry].Findings)
+		require.Equal(t, map[domain.Finding]int64{domain.StatusDiffers: 1}, sum.compared[domain.PaymentEntry].Findings)
+	}
+	require.Len(t, b.sage.OrdersByExtID("ghl:order:renewal:"+back.ID), 1)
 }

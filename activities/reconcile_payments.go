@@ -482,12 +482,14 @@ func (p *paymentsRun) make(ctx context.Context, one *payment, account sage.Accou
 
 // finish records what became of a payment.
 func (p *paymentsRun) finish(ctx context.Context, one *payment, seenAt time.Time) error {
-	if one.fault == nil && !one.waits {
+	if !one.waits { // also where a row is refused, such as that of a refund: what is beside it has no part in that
 		if err := p.beside(ctx, one); err != nil {
 			if !gaveUp(ctx, err) {
 				return err
 			}
-			one.fault = err
+			if one.fault == nil {
+				one.fault = err
+			}
 		}
 	}
 	atSage := p.atSage(one, seenAt)

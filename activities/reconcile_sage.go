@@ -80,7 +80,7 @@ func (a *Sage) ReadSageBooks(ctx context.Context, in ReadSageBooksInput) (SageBo
 }
 
 // renewalPrefix begins the id of an order that stands for a payment without one.
-const renewalPrefix = "renewal:"
+const renewalPrefix = domain.RenewalOrderPrefix
 
 // sageReading is one run of ReadSageBooks.
 type sageReading struct {

@@ -14,6 +14,10 @@ func OrderExtID(orderID string) string { return OrderExtIDPrefix + orderID }
 // OrderExtIDPrefix begins the extId of every sales order that is ours.
 const OrderExtIDPrefix = "ghl:order:"
 
+// RenewalOrderPrefix begins the id of an order that stands for a payment without one at HighLevel, such as that of a
+// renewal; behind it comes the payment's.
+const RenewalOrderPrefix = "renewal:"
+
 // ContactExtID identifies the account and the contact of a HighLevel contact.
 func ContactExtID(contactID string) string { return "ghl:contact:" + contactID }
 

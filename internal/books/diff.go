@@ -2,6 +2,7 @@ package books
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/tallystick/tallystick/domain"
@@ -212,8 +213,9 @@ func (c *comparison) age(d domain.Difference) int64 {
 
 // parkedAs finds what is parked of a difference: the record itself or, of one that is missing, the order it belongs to.
 func (c *comparison) parkedAs(r Row) (parkedItem, string, bool) {
-	if item, found := c.parked[r.ID]; found && r.ID != "" {
-		return item, r.ID, true
+	id := strings.TrimPrefix(r.ID, domain.RenewalOrderPrefix) // an order that stands for a payment has no process of its own
+	if item, found := c.parked[id]; found && id != "" {
+		return item, id, true
 	}
 	if !r.Has(domain.Missing) || r.GHL == nil || r.GHL.OrderID == "" {
 		return parkedItem{}, "", false

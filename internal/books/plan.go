@@ -67,12 +67,18 @@ func (p *Plan) Add(ctx context.Context, r Row) error {
 		p.LeftAlone++
 		return nil
 	}
+	payment, renewal := strings.CutPrefix(r.ID, domain.RenewalOrderPrefix)
 	step := Step{Action: BringAgain, Kind: r.Kind, ID: r.ID, Record: r.Record, Why: words(r.Findings)}
 	if why := forPerson(r); why != "" {
 		step.Action, step.Why = ByPerson, why
-		if r.Cause == Parked && r.Parked != r.ID { // it is the order that somebody must see to
+		if r.Cause == Parked && r.Parked != r.ID { // it is the order, or of its own the payment, that somebody must see to
 			step.Kind, step.ID, step.Record = domain.OrderEntry, r.Parked, ""
+			if renewal {
+				step.Kind = domain.PaymentEntry
+			}
 		}
+	} else if renewal {
+		step.Kind, step.ID, step.Record = domain.PaymentEntry, payment, ""
 	} else if r.Kind == domain.OrderEntry {
 		step.Action = LookAgain
 	}
@@ -112,8 +118,8 @@ func forPerson(r Row) string {
 		return surplus(r)
 	case r.Has(domain.Duplicate) && r.Sage.Edited:
 		return "there is one already, and a person wrote this one last: delete it in Sage if it is not wanted"
-	case r.Cause == DeletedInSage && r.Kind != domain.OrderEntry:
-		return "it was deleted in Sage, and what people delete is not made again: restore it there, or leave it out of the books"
+	case strings.HasPrefix(r.ID, domain.RenewalOrderPrefix) && !r.GHL.Counts():
+		return "it stands for a payment that HighLevel counts no more: delete the order in Sage if the money is gone"
 	}
 	return ""
 }
