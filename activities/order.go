@@ -375,6 +375,7 @@ func (b *bringing) enter(ctx context.Context) error {
 		Location: sale.Location, OrderID: sale.OrderID, SageID: b.orderID, Adopted: b.mark != "" || b.record.Adopted,
 		AsOf: sale.AsOf(), Digest: b.booking.Digest(), State: s.State,
 		Total: b.booking.Total, Paid: s.Paid, Refunded: s.Refunded, Lines: b.lines, BroughtAt: time.Now().UTC(),
+		Products: productsOf(sale),
 	}, b.in.Sightings...)
 	if err != nil && !errors.Is(err, store.ErrStale) { // else newer news is in the books already
 		return err

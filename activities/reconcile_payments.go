@@ -44,6 +44,8 @@ type payment struct {
 	id string
 	// paid and refund are what HighLevel says; refund is nil where nothing was ever given back.
 	paid, refund *store.LedgerEntry
+	// steps are what the refund grew by, and when; see store.RefundStep.
+	steps []store.RefundStep
 	// known is what the ledger has of Sage, and rows what Sage has, deleted ones included.
 	known []store.LedgerEntry
 	rows  []bookedRow
@@ -129,12 +131,16 @@ func (p *paymentsRun) load(ctx context.Context, ids []string) ([]*payment, error
 	if err != nil {
 		return nil, err
 	}
+	steps, err := books.RefundSteps(ctx, location, slices.Collect(maps.Keys(refunds))...)
+	if err != nil {
+		return nil, err
+	}
 	var payments []*payment
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
 		if len(paid[id]) == 0 || paid[id][0].Test {
 			continue
 		}
-		one := &payment{id: id, paid: &paid[id][0], known: slices.Concat(rows[id], back[id])}
+		one := &payment{id: id, paid: &paid[id][0], steps: steps[id], known: slices.Concat(rows[id], back[id])}
 		open := one.paid.Agreed != one.paid.Digest
 		if len(refunds[id]) > 0 {
 			one.refund = &refunds[id][0]
@@ -183,6 +189,9 @@ func (p *paymentsRun) find(ctx context.Context, payments []*payment) error {
 		}
 		if one.refund != nil {
 			asked[domain.RefundExtID(one.id, one.refund.Amount.Minor)] = true
+			for _, point := range stepPoints(one) {
+				asked[domain.RefundExtID(one.id, point)] = true
+			}
 			refunded = append(refunded, one)
 		}
 	}
@@ -387,14 +396,43 @@ func (p *paymentsRun) wants(one *payment) ([]rowWant, error) {
 	before := int64(0)
 	for i, point := range points {
 		day := one.refund.At
-		if i > 0 && !one.refund.UpdatedAt.IsZero() {
-			day = one.refund.UpdatedAt
+		if i > 0 {
+			day = dayOfPart(one, point)
 		}
 		wants = append(wants, rowWant{extID: domain.RefundExtID(one.id, point), day: dayOf(day), anyDay: i > 0,
 			total: domain.NewMoney(before-point, one.refund.Amount.Currency)})
 		before = point
 	}
 	return wants, nil
+}
+
+// dayOfPart is when a later part was given back: the time of the ledger's step, so that both sides have it in one month, or
+// where the ledger has none, when HighLevel last changed the transaction.
+func dayOfPart(one *payment, upTo int64) time.Time {
+	for _, step := range slices.Backward(one.steps) {
+		if step.UpTo.Minor == upTo {
+			return step.At
+		}
+	}
+	if !one.refund.UpdatedAt.IsZero() {
+		return one.refund.UpdatedAt
+	}
+	return one.refund.At
+}
+
+// stepPoints are the sums up to which the refund was seen to grow, up to what it is now; none where it ever fell, for what
+// was then given back of which part nobody can tell.
+func stepPoints(one *payment) []int64 {
+	var points []int64
+	for _, step := range one.steps {
+		if step.Amount.Minor < 0 || step.Amount.Currency != one.refund.Amount.Currency {
+			return nil
+		}
+		if step.UpTo.Minor <= one.refund.Amount.Minor {
+			points = append(points, step.UpTo.Minor)
+		}
+	}
+	return points
 }
 
 func hasRefundRow(one *payment) bool {
@@ -404,12 +442,15 @@ func hasRefundRow(one *payment) bool {
 	})
 }
 
-// refundPoints are the sums up to which rows of the refund exist, or existed, and the one that HighLevel says now, in
-// ascending order. Each row takes back what lies between two of them.
+// refundPoints are the sums up to which rows of the refund exist, or existed, those that HighLevel was seen to say, and the
+// one that it says now, in ascending order. Each row takes back what lies between two of them.
 func refundPoints(one *payment) ([]int64, error) {
 	points := map[int64]bool{}
 	if one.refund.Amount.Minor > 0 {
 		points[one.refund.Amount.Minor] = true
+	}
+	for _, point := range stepPoints(one) {
+		points[point] = true
 	}
 	for _, row := range one.rows {
 		_, point, refund := domain.ParseRefundExtID(row.extID())

@@ -157,6 +157,13 @@ func (r *reading) subscription(ctx context.Context, s ghl.Subscription, before [
 	if s.EntityType == "order" {
 		e.OrderID = s.EntityID
 	}
+	if e.ProductID == "" && e.OrderID != "" {
+		products, err := r.g.Store.OrderProducts(ctx, r.in.Location, e.OrderID)
+		if err != nil {
+			return err
+		}
+		e.ProductID = productOfPlan(e.Name, products)
+	}
 	if next, found := domain.NextRenewal(schedule, r.seenAt); found {
 		e.Next = next
 	}

@@ -277,6 +277,83 @@ func TestPaymentsRefundsAndSubscriptionsAreEnteredOnceAndThenCostNothing(t *test
 	require.True(t, rows["ghl:refund:"+paid.ID+":500"].Number("total").Equal("-5"))
 	require.True(t, rows["ghl:refund:"+paid.ID+":800"].Number("total").Equal("-3"))
 	require.Zero(t, differences(sum), "%+v", sum.compared)
+	b.sharedOut(order)
+}
+
+// sharedOut wants both sides to have the same of each product: what was paid of an order by its lines, what was paid of a
+// subscription at its product.
+func (b *books) sharedOut(order ghlbox.Order) {
+	b.t.Helper()
+	sums, err := b.store.Sums(b.t.Context(), store.SumFilter{Location: b.ghl.Location(), ByProduct: true, Kind: domain.PaymentEntry})
+	require.NoError(b.t, err)
+	bySide := map[domain.Side]map[string]int64{domain.HighLevelSide: {}, domain.SageSide: {}}
+	names := map[string]string{}
+	for _, u := range sums {
+		bySide[u.Side][u.ProductID] += u.Amount.Minor
+		names[u.ProductID] = u.ProductName
+	}
+	require.Equal(b.t, bySide[domain.HighLevelSide], bySide[domain.SageSide])
+	require.Equal(b.t, "Coaching", names[""], "HighLevel names the plan and no product")
+	require.NotZero(b.t, bySide[domain.SageSide][""])
+	for _, item := range order.Items {
+		require.NotZero(b.t, bySide[domain.SageSide][item.Price.ProductID])
+		require.NotEmpty(b.t, names[item.Price.ProductID])
+	}
+	for month, sides := range b.refunds() {
+		require.Equal(b.t, sides[domain.HighLevelSide], sides[domain.SageSide], "refunds of %s", month)
+	}
+}
+
+// refunds are what each side has of refunds, by month.
+func (b *books) refunds() map[string]map[domain.Side]int64 {
+	b.t.Helper()
+	sums, err := b.store.Sums(b.t.Context(), store.SumFilter{Location: b.ghl.Location(), Kind: domain.RefundEntry})
+	require.NoError(b.t, err)
+	months := map[string]map[domain.Side]int64{}
+	for _, u := range sums {
+		month := u.Month.Format("2006-01")
+		if months[month] == nil {
+			months[month] = map[domain.Side]int64{}
+		}
+		months[month][u.Side] += u.Amount.Minor
+	}
+	return months
+}
+
+// TestPartsOfARefundAreOfTheirMonths: parts that were seen before any of them was brought become a row each, of the day on
+// which each was given back.
+func TestPartsOfARefundAreOfTheirMonths(t *testing.T) {
+	b := newBooks(t, worldOptions{})
+	paid := b.renew(b.subscribed().ID, time.Now().AddDate(0, -4, 0))
+	b.reconcile(false)
+	entries, _, err := b.store.Entries(t.Context(), store.EntryFilter{Location: b.ghl.Location(), Kind: domain.PaymentEntry, Side: domain.HighLevelSide, IDs: []string{paid.ID}})
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	first := time.Now().AddDate(0, -3, 0)
+	for i, upTo := range []int64{500, 800, 1000} {
+		seen := first.AddDate(0, i, 0)
+		e := store.LedgerEntry{Location: b.ghl.Location(), Entry: entries[0].Entry, SeenAt: seen}
+		e.Kind, e.Status, e.At, e.UpdatedAt, e.Amount.Minor = domain.RefundEntry, domain.RefundDone, first, seen.Add(-time.Minute), upTo
+		require.NoError(t, b.store.PutEntries(t.Context(), []store.LedgerEntry{e}))
+	}
+	_, err = b.bringIDs(b.write.BringPayments, []string{paid.ID})
+	require.NoError(t, err)
+	rows := b.rows()
+	for i, want := range []struct{ extID, total string }{{":500", "-5"}, {":800", "-3"}, {":1000", "-2"}} {
+		row, there := rows["ghl:refund:"+paid.ID+want.extID]
+		require.True(t, there, want.extID)
+		require.True(t, row.Number("total").Equal(domain.Number(want.total)))
+		day := first.AddDate(0, i, 0)
+		if i > 0 {
+			day = day.Add(-time.Minute)
+		}
+		require.Equal(t, day.UTC().Format(time.DateOnly), row.Time("date").Format(time.DateOnly))
+	}
+	months := b.refunds()
+	require.GreaterOrEqual(t, len(months), 2)
+	for month, sides := range months {
+		require.Equal(t, sides[domain.HighLevelSide], sides[domain.SageSide], "refunds of %s", month)
+	}
 }
 
 func TestWhatPeopleDoToRowsIsSetRightOrReported(t *testing.T) {

@@ -48,7 +48,7 @@ type Revenue struct {
 type RevenueLine struct {
 	Group string `json:"group"`
 	// ID is HighLevel's of the product or the subscription; empty for what belongs to none, or of which nobody knows. Name is
-	// that of the product on an order, or a subscription's plan.
+	// that of the product on an order, or a subscription's plan, which may be all that is known of it.
 	ID       string          `json:"id,omitempty"`
 	Name     string          `json:"name,omitempty"`
 	Currency domain.Currency `json:"currency"`
@@ -146,8 +146,19 @@ type revenue struct {
 
 type revenueKey struct {
 	group, id string
-	currency  domain.Currency
-	apart     bool
+	// name is that of a product of which no id is known.
+	name     string
+	currency domain.Currency
+	apart    bool
+}
+
+// productKey is the key of a line. Of product and subscription one at least is empty, as one of them at most is asked for.
+func productKey(group, product, subscription, name string, of domain.Currency, apart bool) revenueKey {
+	key := revenueKey{group: group, id: product + subscription, currency: of, apart: apart}
+	if group == ProductGroup && product == "" {
+		key.name = name
+	}
+	return key
 }
 
 // line is the line of a key, made when it is first asked for, and the side's figures on it. At Sage, apart means nothing.
@@ -156,7 +167,7 @@ func (b *revenue) line(key revenueKey, side domain.Side) (*RevenueLine, *Figures
 	l := b.lines[key]
 	if l == nil {
 		none := noFigures(key.currency)
-		l = &RevenueLine{Group: key.group, ID: key.id, Currency: key.currency, Apart: key.apart, GHL: none, Sage: none}
+		l = &RevenueLine{Group: key.group, ID: key.id, Name: key.name, Currency: key.currency, Apart: key.apart, GHL: none, Sage: none}
 		b.lines[key] = l
 	}
 	if side == domain.HighLevelSide {
@@ -173,7 +184,7 @@ func (b *revenue) sorted() []RevenueLine {
 	groups := []string{TotalGroup, ProductGroup, SubscriptionGroup}
 	slices.SortFunc(lines, func(a, b RevenueLine) int {
 		return cmp.Or(cmp.Compare(slices.Index(groups, a.Group), slices.Index(groups, b.Group)),
-			cmp.Compare(a.ID, b.ID), cmp.Compare(a.Currency, b.Currency), cmp.Compare(order(a.Apart), order(b.Apart)))
+			cmp.Compare(a.ID, b.ID), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Currency, b.Currency), cmp.Compare(order(a.Apart), order(b.Apart)))
 	})
 	return lines
 }
@@ -211,8 +222,7 @@ func (b *revenue) taken(ctx context.Context, group string, f store.SumFilter) er
 		return err
 	}
 	for _, r := range list {
-		// One of the two is empty, as one of them at most is asked for.
-		key := revenueKey{group, r.ProductID + r.SubscriptionID, r.Gross.Currency, r.Apart}
+		key := productKey(group, r.ProductID, r.SubscriptionID, r.ProductName, r.Gross.Currency, r.Apart)
 		l, figures := b.line(key, r.Side)
 		l.Name = cmp.Or(l.Name, r.ProductName) // HighLevel's, whose sums come first
 		figures.Payments += r.Payments
@@ -231,8 +241,7 @@ func (b *revenue) recurring(ctx context.Context, group string, by store.Subscrip
 		return err
 	}
 	for _, r := range list {
-		// One of the two is empty here as well.
-		l, figures := b.line(revenueKey{group, r.ProductID + r.SubscriptionID, r.Monthly.Currency, r.Apart}, r.Side)
+		l, figures := b.line(productKey(group, r.ProductID, r.SubscriptionID, r.Name, r.Monthly.Currency, r.Apart), r.Side)
 		l.Name = cmp.Or(l.Name, r.Name)
 		if err := figures.add(r); err != nil {
 			return err

@@ -140,13 +140,7 @@ func (r Revenue) group(w io.Writer, group string) error {
 				"GROSS", "REFUNDS", "NET", "MRR", "NEW", "CHURNED", "RENEWALS")
 		}
 		shown++
-		name, currency := dash(clean(l.ID)), string(l.Currency)
-		if group == ProductGroup && l.ID == "" {
-			name = "not known"
-		}
-		if l.Name != "" {
-			name += ", " + clean(l.Name)
-		}
+		name, currency := l.title(), string(l.Currency)
 		if l.Apart {
 			currency += ", kept apart"
 		}
@@ -163,6 +157,19 @@ func (r Revenue) group(w io.Writer, group string) error {
 		cells(table, texts...)
 	}
 	return table.Flush()
+}
+
+// title names what a line of a group is of.
+func (l RevenueLine) title() string {
+	switch {
+	case l.ID != "" && l.Name != "":
+		return clean(l.ID) + ", " + clean(l.Name)
+	case l.ID+l.Name != "":
+		return clean(l.ID + l.Name)
+	case l.Group == ProductGroup:
+		return "not known"
+	}
+	return "-"
 }
 
 // beside is one figure of both sides.

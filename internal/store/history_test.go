@@ -173,7 +173,10 @@ func testShares(t *testing.T, s *store.Store) {
 	}
 	unknown := payment("u", monday, euro(7))
 	unknown.ProductID, unknown.SubscriptionID = "", ""
-	require.NoError(t, s.PutEntries(ctx, []store.LedgerEntry{paid, atSage, plan, first, renewal, unknown}))
+	nameless, ofNameless := plan, payment("n", monday, euro(3))
+	nameless.ID, nameless.SubscriptionID, nameless.ProductID, nameless.Name = "s2", "gateway 2", "", "Silver"
+	ofNameless.SubscriptionID, ofNameless.ProductID = "gateway 2", ""
+	require.NoError(t, s.PutEntries(ctx, []store.LedgerEntry{paid, atSage, plan, first, renewal, unknown, nameless, ofNameless}))
 	told := func(f store.SumFilter) (list []string) {
 		f.Location = here
 		sums, err := s.Sums(ctx, f)
@@ -184,11 +187,11 @@ func testShares(t *testing.T, s *store.Store) {
 		return list
 	}
 	require.Equal(t, []string{
-		"ghl  () 1 0.07 EUR", "ghl a (name of a) 2 66.68 EUR", "ghl b (name of b) 2 66.66 EUR", "ghl c (name of c) 2 66.66 EUR", "ghl gold (Gold) 1 25.00 EUR",
+		"ghl  () 1 0.07 EUR", "ghl  (Silver) 1 0.03 EUR", "ghl a (name of a) 2 66.68 EUR", "ghl b (name of b) 2 66.66 EUR", "ghl c (name of c) 2 66.66 EUR", "ghl gold (Gold) 1 25.00 EUR",
 		"sage a (name of a) 1 33.34 EUR", "sage b (name of b) 1 33.33 EUR", "sage c (name of c) 1 33.33 EUR",
 	}, told(store.SumFilter{Kind: domain.PaymentEntry, ByProduct: true}),
 		"the first payment of a subscription is all that its order came to, a renewal is not")
-	require.Equal(t, []string{"ghl  () 2 100.07 EUR", "ghl s () 2 125.00 EUR", "sage  () 1 100.00 EUR"},
+	require.Equal(t, []string{"ghl  () 2 100.07 EUR", "ghl s () 2 125.00 EUR", "ghl s2 () 1 0.03 EUR", "sage  () 1 100.00 EUR"},
 		told(store.SumFilter{Kind: domain.PaymentEntry, BySubscription: true}), "known by HighLevel's id, not by the provider's")
 
 	part := func(record string, upTo, minor int64) store.LedgerEntry {

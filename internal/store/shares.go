@@ -116,11 +116,12 @@ func eachShared(rows *sql.Rows, fn func(sharedEntry) error) error {
 }
 
 // products are those among which the entry is shared out. One that names a product is of that. A payment of a subscription
-// is of the subscription's product, unless it is all that its order came to: then the order, which may have had more on it
-// than the subscription, says more (A155). Otherwise the order's lines decide, and where they are not known nobody does.
+// is of the subscription's product, or of its plan where no product is known, unless it is all that its order came to: then
+// the order, which may have had more on it than the subscription, says more (A155). Otherwise the order's lines decide, and
+// where they are not known nobody does.
 func (e sharedEntry) products() []productPart {
 	switch {
-	case e.product != "":
+	case e.product != "" || e.kind == domain.SubscriptionEntry:
 		name := ""
 		if e.kind == domain.SubscriptionEntry {
 			name = e.name
@@ -134,7 +135,7 @@ func (e sharedEntry) products() []productPart {
 			name = cmp.Or(name, e.planName)
 		}
 		return []productPart{{id: e.product, name: name}}
-	case e.planProduct != "" && (e.paid != e.total || !e.weighed()):
+	case e.planProduct+e.planName != "" && (e.paid != e.total || !e.weighed()):
 		return []productPart{{id: e.planProduct, name: e.planName}}
 	case e.weighed():
 		return e.parts
@@ -193,6 +194,8 @@ type sumKey struct {
 	currency              domain.Currency
 	apart                 bool
 	product, subscription string
+	// plan is a product's name where that is all that is known of it.
+	plan string
 }
 
 // sharing adds up entries. It holds the sums, however many entries there are.
@@ -222,7 +225,10 @@ func (s sharing) add(e sharedEntry) error {
 		if shares[i].IsZero() && (!none || i > 0) {
 			continue
 		}
-		key.product = p.id
+		key.product, key.plan = p.id, ""
+		if p.id == "" {
+			key.plan = p.name
+		}
 		if err := s.put(key, p.name, shares[i]); err != nil {
 			return err
 		}
@@ -253,7 +259,7 @@ func (s sharing) sorted() []Sum {
 	slices.SortFunc(list, func(a, b Sum) int {
 		return cmp.Or(a.Month.Compare(b.Month), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Side, b.Side),
 			cmp.Compare(a.Amount.Currency, b.Amount.Currency), compareBools(a.Apart, b.Apart),
-			cmp.Compare(a.ProductID, b.ProductID), cmp.Compare(a.SubscriptionID, b.SubscriptionID))
+			cmp.Compare(a.ProductID, b.ProductID), cmp.Compare(a.ProductName, b.ProductName), cmp.Compare(a.SubscriptionID, b.SubscriptionID))
 	})
 	return list
 }

@@ -36,7 +36,8 @@ const (
 type Recurring struct {
 	Side  domain.Side
 	Apart bool
-	// ProductID or SubscriptionID is what the sum is of, by the grouping; Name is its name, empty where there is none.
+	// ProductID or SubscriptionID is what the sum is of, by the grouping; Name is its name, empty where there is none. By
+	// product, subscriptions of which only the plan's name is known are grouped by that.
 	ProductID, SubscriptionID string
 	Name                      string
 	// Monthly is what the earning subscriptions make in a month (MRR) when the month ends, Start what they made when it began.
@@ -136,7 +137,7 @@ func stateAt(alias, moment string) string {
 // eachSubscription reads the subscriptions of a location one after the other.
 func (s *Store) eachSubscription(ctx context.Context, location string, begin, end int64, fn func(subscriptionMonth) error) (err error) {
 	q := query{}
-	q.WriteString("SELECT e.side, e.id, e.name, e.apart, e.at, e.next_at")
+	q.WriteString("SELECT e.side, e.id, COALESCE(NULLIF(g.name, ''), e.name), e.apart, e.at, e.next_at")
 	for _, alias := range []string{"e", "a", "z"} {
 		since := alias + ".since"
 		if alias == "e" {
@@ -148,6 +149,8 @@ func (s *Store) eachSubscription(ctx context.Context, location string, begin, en
 		}
 	}
 	q.WriteString(" FROM entries e" + stateAt("a", q.arg(begin)) + stateAt("z", q.arg(end)))
+	// People name an opportunity as they like; its plan is HighLevel's.
+	q.WriteString(" LEFT JOIN entries g ON g.location = e.location AND g.kind = e.kind AND g.id = e.id AND g.side = 'ghl' AND g.record = ''")
 	q.WriteString(" WHERE e.location = " + q.arg(location) + " AND e.kind = 'subscription' AND NOT e.test AND NOT e.gone")
 	rows, err := s.read.QueryContext(ctx, q.String(), q.args...)
 	if err != nil {
@@ -187,6 +190,9 @@ func scanSubscriptionMonth(row scanner, known map[string]domain.Recurrence) (m s
 			known[every[i]] = r
 		}
 		t.every = r
+		if t.product == "" { // it is not another product for having become known
+			t.product = m.now.product
+		}
 	}
 	m.apart = m.apart && m.side == domain.HighLevelSide
 	return m, nil
@@ -205,6 +211,7 @@ type recurringKey struct {
 	currency domain.Currency
 	apart    bool
 	group    string
+	plan     string
 }
 
 // recurringSum is a Recurring on its way, with its exact sums.
@@ -224,7 +231,9 @@ func (s *recurringSums) of(m subscriptionMonth, t standing) *recurringSum {
 	key := recurringKey{side: m.side, currency: t.amount.Currency, apart: m.apart}
 	switch s.by {
 	case ByProduct:
-		key.group = t.product
+		if key.group = t.product; t.product == "" {
+			key.plan = m.name
+		}
 	case BySubscription:
 		key.group = m.id
 	case AllSubscriptions:
@@ -355,7 +364,7 @@ func (s *recurringSums) list() ([]Recurring, error) {
 	}
 	slices.SortFunc(list, func(a, b Recurring) int {
 		return cmp.Or(cmp.Compare(a.Side, b.Side), cmp.Compare(a.Monthly.Currency, b.Monthly.Currency), compareBools(a.Apart, b.Apart),
-			cmp.Compare(a.ProductID, b.ProductID), cmp.Compare(a.SubscriptionID, b.SubscriptionID))
+			cmp.Compare(a.ProductID, b.ProductID), cmp.Compare(a.SubscriptionID, b.SubscriptionID), cmp.Compare(a.Name, b.Name))
 	})
 	return list, nil
 }

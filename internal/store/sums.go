@@ -41,7 +41,8 @@ type Sum struct {
 	// ProductID and SubscriptionID are empty unless the filter asks for them, and where nobody knows. They are HighLevel's,
 	// on both sides; a subscription that the ledger does not have is known by the payment provider's id.
 	ProductID, SubscriptionID string
-	// ProductName is a name of the product that orders or subscriptions have for it, empty where none has.
+	// ProductName is a name of the product that orders or subscriptions have for it, empty where none has. A subscription's
+	// product of which HighLevel gives no id is known by the plan's name, and has a sum of its own.
 	ProductName string
 	// Count counts entries, and of refunds the steps. An entry that is shared out over products counts with each.
 	Count  int64
@@ -158,6 +159,9 @@ func RevenueOf(sums []Sum) ([]Revenue, error) {
 		key := Revenue{
 			Month: u.Month, Side: u.Side, Apart: u.Apart, ProductID: u.ProductID, SubscriptionID: u.SubscriptionID,
 			Gross: none, Refunds: none, Net: none,
+		}
+		if u.ProductID == "" {
+			key.ProductName = u.ProductName
 		}
 		i, known := at[key]
 		if !known {
