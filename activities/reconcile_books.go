@@ -11,8 +11,11 @@ import (
 	"github.com/tallystick/tallystick/internal/store"
 )
 
-// settleEntries compares what both sides say of some records in the ledger, and results in how many disagree. What agrees
-// needs bringing no more, whoever made it so; what was agreed on and agrees no more is to be brought again.
+// settleEntries compares what both sides say of some records in the ledger, and results in those that disagree. An order
+// that agrees is done with, whoever made it so; what was agreed on and agrees no more is to be brought again. That the row
+// of a payment or the opportunity of a subscription agrees does not say that what belongs to it is there as well, such as
+// an order of its own: whoever made it may have died over it, or the ledger may be new. So those are brought, which finds
+// them as they should be.
 func settleEntries(ctx context.Context, books *store.Store, location string, kind domain.EntryKind, ids []string) ([]string, error) {
 	here, err := ledgerOf(ctx, books, location, kind, domain.HighLevelSide, ids...)
 	if err != nil {
@@ -28,7 +31,7 @@ func settleEntries(ctx context.Context, books *store.Store, location string, kin
 		e := here[id][0]
 		switch {
 		case len(store.Differences(kind, &e, there[id])) == 0:
-			if e.Agreed != e.Digest {
+			if kind == domain.OrderEntry && e.Agreed != e.Digest {
 				agreed = append(agreed, store.Agreement{Kind: kind, ID: id, Digest: e.Digest})
 			}
 		default:

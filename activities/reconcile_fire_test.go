@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tallystick/tallystick/domain"
+	"github.com/tallystick/tallystick/internal/store"
 	ghlbox "github.com/tallystick/tallystick/sandbox/ghl"
 	sagebox "github.com/tallystick/tallystick/sandbox/sage"
 )
@@ -76,4 +77,24 @@ func TestTheOrderOfARenewalStandsThoughItsRefundIsRefused(t *testing.T) {
 		require.Equal(t, map[domain.Finding]int64{domain.StatusDiffers: 1}, sum.compared[domain.PaymentEntry].Findings)
 	}
 	require.Len(t, b.sage.OrdersByExtID("ghl:order:renewal:"+back.ID), 1)
+}
+
+// TestWhatBelongsToARowIsMadeThoughTheRowAgrees, as after a process that died over it: here with a ledger that was lost.
+func TestWhatBelongsToARowIsMadeThoughTheRowAgrees(t *testing.T) {
+	b := newBooks(t, worldOptions{})
+	b.settings.Books.RenewalOrders = true
+	sub := b.subscribed()
+	paid := b.renew(sub.ID, time.Now().AddDate(0, 0, -9))
+	b.reconcile(false)
+	lost, err := store.Open(t.Context(), "sqlite:"+t.TempDir()+"/new.db")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, lost.Close()) })
+	b.store = lost
+	b.connect()
+	require.NoError(t, b.sage.PeopleDelete("salesorders", b.sage.OrdersByExtID("ghl:order:renewal:" + paid.ID)[0].ID))
+	sum := b.reconcile(false)
+	orders := b.sage.OrdersByExtID("ghl:order:renewal:" + paid.ID)
+	require.Len(t, orders, 1)
+	require.Equal(t, b.opportunity(sub.ID).ID, orders[0].Int("opportunityId"))
+	require.Zero(t, sum.compared[domain.OrderEntry].Differences)
 }
