@@ -26,7 +26,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 				workflows.PaymentToOrderType: workflows.PaymentToOrder, workflows.InvoiceToOrderType: workflows.InvoiceToOrder,
 				workflows.PaymentSweepType: workflows.PaymentSweep, workflows.ConnectionUpkeepType: workflows.ConnectionUpkeep,
 				workflows.FulfillmentType: workflows.Fulfillment, workflows.FulfillmentSweepType: workflows.FulfillmentSweep,
-				workflows.SubscriptionReconciliationType: workflows.SubscriptionReconciliation,
+				workflows.SubscriptionReconciliationType: workflows.SubscriptionReconciliation, workflows.WatchdogType: workflows.Watchdog,
 			} {
 				replayer.RegisterWorkflowWithOptions(process, workflow.RegisterOptions{Name: name})
 			}

@@ -31,10 +31,12 @@ func TestTwoWorkersShareOnePostgres(t *testing.T) {
 	sent := make(chan error, 1)
 	go func() { sent <- goods.Run(ctx) }()
 	require.NoError(t, customers.Run(t.Context()))
+	require.NoError(t, shop.NewClub(s.GHL, shop.ClubOptions{Seed: 3, Members: 12}).Run(t.Context()))
 	require.NoError(t, <-sent)
 	settled(t, s)
-	report := customers.Agree(s.Sage)
+	report := customers.Agree(s.Sage, shop.WithSales(sage.BranchCurrency))
 	require.True(t, report.OK(), report.String())
+	harness.LedgerAgrees(t, s)
 	require.Equal(t, customers.Due(), report.Due)
 	require.Positive(t, report.Posted)
 }

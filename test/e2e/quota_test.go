@@ -19,7 +19,9 @@ import (
 // the day is over everything goes on by itself.
 func TestASpentDayIsSleptThrough(t *testing.T) {
 	const rest = 45 * time.Second
-	s := start(t, stack.Options{Env: map[string]string{"SYNC_INTERVAL": "1h", "RECONCILE": "false"}})
+	s := start(t, stack.Options{Env: map[string]string{
+		"SYNC_INTERVAL": "1h", "FULFILLMENT_SYNC_INTERVAL": "1h", "RECONCILE": "false", // nothing but the orders asks HighLevel
+	}})
 	customer := s.GHL.AddContact(ghl.Contact{FirstName: "Ada"})
 	eventuallyBooked(t, s, s.Sage, buy(t, s, customer, domain.NewMoney(4200, "USD")))
 	settled(t, s)

@@ -46,7 +46,10 @@ func TestRecordHistories(t *testing.T) {
 		return
 	}
 	plan := faults.NewPlan(7, faults.None)
-	s := start(t, stack.Options{GHL: ghl.Options{NoLimits: true, Faults: plan}, Env: map[string]string{"SYNC_INTERVAL": "1h", "FULFILLMENT_SYNC_INTERVAL": "3s"}})
+	s := start(t, stack.Options{GHL: ghl.Options{NoLimits: true, Faults: plan}, Env: map[string]string{
+		"SYNC_INTERVAL": "1h", "FULFILLMENT_SYNC_INTERVAL": "3s", "RECONCILE_INTERVAL": "1h", "WATCHDOG_INTERVAL": "5s",
+	}})
+	reconcileBooks(t, s, plan)
 	goGoods(t, s, plan)
 	pauseAndResume(t, s)
 	ada := s.GHL.AddContact(ghl.Contact{FirstName: "Ada", LastName: "Byron", Email: "ada@example.com"})
@@ -97,6 +100,32 @@ func goGoods(t *testing.T, s *stack.Stack, plan *faults.Plan) {
 	}
 }
 
+// reconcileBooks lets payments and subscriptions into the books in the ways that differ for the process that does so.
+func reconcileBooks(t *testing.T, s *stack.Stack, plan *faults.Plan) {
+	t.Helper()
+	again := func() { require.NoError(t, s.WaitReconciliation(t.Context())) }
+	again() // of nothing
+	require.NoError(t, shop.NewClub(s.GHL, shop.ClubOptions{Seed: 7, Members: 45}).Run(t.Context()))
+	plan.Next("ghl.transactions.list", faults.Fault{Kind: faults.Status, Status: 503})
+	plan.Next("sage.sales.create", faults.Fault{Kind: faults.CutAfter}, faults.Fault{Kind: faults.CutBefore})
+	again() // customers who are new to Sage
+	rows, deals := s.Sage.Live("sales"), s.Sage.Live("opportunities")
+	require.NoError(t, s.Sage.PeopleUpdate("sales", rows[0].ID, map[string]any{"total": 1}))
+	require.NoError(t, s.Sage.PeopleDelete("sales", rows[1].ID))
+	require.NoError(t, s.Sage.PeopleUpdate("opportunities", deals[0].ID, map[string]any{"total": 1}))
+	again()
+	waiting := s.GHL.AddContact(ghl.Contact{FirstName: "Wim"})
+	buy(t, s, waiting, domain.NewMoney(700, "EUR"))
+	again() // a payment whose order may be on its way
+	for _, command := range [][]string{
+		{"sync", "subscriptions", "--deep", "--wait"}, {"sync", "subscriptions", "--again", "--wait"},
+		{"backfill", "--from", time.Now().AddDate(-1, 0, 0).Format(time.DateOnly)},
+	} {
+		code, shown := run(t, s, command...)
+		require.Zero(t, code, shown)
+	}
+}
+
 // pauseAndResume lets a connection change.
 func pauseAndResume(t *testing.T, s *stack.Stack) {
 	t.Helper()
@@ -141,7 +170,8 @@ func invoice(t *testing.T, s *stack.Stack, contact, number string) {
 func record(t *testing.T, s *stack.Stack, folder, release string) {
 	t.Helper()
 	closed, err := s.Temporal.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
-		Query: fmt.Sprintf("ExecutionStatus != 'Running' AND %s = '%s'", workflows.LocationAttribute.GetName(), s.Location()),
+		Query: fmt.Sprintf("ExecutionStatus != 'Running' AND (%s = '%s' OR WorkflowType = '%s')",
+			workflows.LocationAttribute.GetName(), s.Location(), workflows.WatchdogType),
 	})
 	require.NoError(t, err)
 	ring, err := secret.ParseRing(s.Settings()["SECRET_KEYS"])
@@ -180,7 +210,7 @@ func record(t *testing.T, s *stack.Stack, folder, release string) {
 // recordable are the processes that TestRecordHistories lets run.
 var recordable = []string{
 	workflows.PaymentToOrderType, workflows.InvoiceToOrderType, workflows.PaymentSweepType, workflows.ConnectionUpkeepType,
-	workflows.FulfillmentType, workflows.FulfillmentSweepType,
+	workflows.FulfillmentType, workflows.FulfillmentSweepType, workflows.SubscriptionReconciliationType, workflows.WatchdogType,
 }
 
 func inTheClear(t *testing.T, history *historypb.History, ring *secret.Ring) {

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tallystick/tallystick/sandbox/devserver/devservertest"
+	"github.com/tallystick/tallystick/sandbox/sage"
 	"github.com/tallystick/tallystick/sandbox/shop"
 	"github.com/tallystick/tallystick/sandbox/stack"
 )
@@ -51,11 +52,23 @@ func Settled(t *testing.T, s *stack.Stack, patience time.Duration) {
 	require.NoError(t, s.WaitIdle(ctx))
 }
 
-// Agrees compares both vendors' books to the cent, and the shipping of orders with what Ship, ShipInSage and Deliver did.
+// Agrees compares both vendors' books to the cent, and the shipping of orders with what Ship, ShipInSage and Deliver did;
+// then what the ledger says of both. It is called after Settled.
 func Agrees(t *testing.T, s *stack.Stack, options ...shop.AgreeOption) {
 	t.Helper()
-	report := shop.Agree(s.GHL, s.Sage, append([]shop.AgreeOption{shop.WithWaybills(Waybills(t, s))}, options...)...)
+	own := []shop.AgreeOption{shop.WithWaybills(Waybills(t, s)), shop.WithSales(sage.BranchCurrency)}
+	report := shop.Agree(s.GHL, s.Sage, append(own, options...)...)
 	require.True(t, report.OK(), report.String())
+	LedgerAgrees(t, s)
+}
+
+// LedgerAgrees demands that the ledger has no difference between the sides, and can prove it.
+func LedgerAgrees(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	sum, differences, err := s.Books(t.Context())
+	require.NoError(t, err)
+	require.True(t, sum.Agree(), "%+v", differences)
+	require.NotZero(t, sum.Records)
 }
 
 var programs struct {

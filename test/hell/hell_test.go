@@ -22,7 +22,9 @@ const (
 	hellOrders = 1000
 	// hellSent of them have their goods sent, delivered and cancelled by both sides: a third of the time.
 	hellSent = 400
-	hellSeed = 2026
+	// hellMembers pay by subscription, each a few times.
+	hellMembers = 60
+	hellSeed    = 2026
 	// hellPace is how many orders a second are placed: enough to keep two cores busy for a while without piling up.
 	hellPace = 8
 	// patience is how long what is left over may take once the last customer has bought.
@@ -58,7 +60,12 @@ func TestHell(t *testing.T) {
 	dispatching, giveUp := context.WithCancel(t.Context())
 	defer giveUp()
 	go func() { sent <- goods.Run(dispatching) }()
+	joined := make(chan error, 1)
+	go func() {
+		joined <- shop.NewClub(s.GHL, shop.ClubOptions{Seed: hellSeed, Members: hellMembers, PerSecond: 1}).Run(t.Context())
+	}()
 	require.NoError(t, customers.Run(t.Context()))
+	require.NoError(t, <-joined)
 	stopKilling()
 	require.NoError(t, <-killed)
 	bought := time.Since(began)
@@ -67,8 +74,9 @@ func TestHell(t *testing.T) {
 	dispatched := time.Since(began)
 
 	harness.Settled(t, s, patience)
-	report := customers.Agree(s.Sage)
+	report := customers.Agree(s.Sage, shop.WithSales(sage.BranchCurrency))
 	require.True(t, report.OK(), report.String())
+	harness.LedgerAgrees(t, s)
 	require.Equal(t, customers.Due(), report.Due)
 	require.Positive(t, report.Posted, "some were posted for people in Sage")
 
