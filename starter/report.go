@@ -33,8 +33,8 @@ func reportRevenue(a *app) *cobra.Command {
 		Long: "Show what HighLevel and Sage took in a month (UTC), side by side and each currency for itself: payments, refunds, what is\n" +
 			"left of them, recurring revenue (MRR) at the end of the month, subscriptions that began and ended in it, and renewals that\n" +
 			"fall into it; in all, by product and by subscription. What is kept apart by rule has lines of its own. No vendor is asked:\n" +
-			"summed up is what was last read of both sides. The ledger holds the present, so the recurring revenue of an earlier month\n" +
-			"is made of today's instalments. `starter diff` shows where differences come from.\n\n" +
+			"summed up is what was last read of both sides. Subscriptions count as what they were in the month; where that was not known\n" +
+			"yet, as what they were when they first were, which is said. `starter diff` shows where differences come from.\n\n" +
 			"--publish puts the report of a month into Sage now, as an activity on REVENUE_REPORT_ACCOUNT, which the reconciliations\n" +
 			"do by themselves where REVENUE_REPORT is set. One that is there is set right, and one that people deleted is made anew.",
 		Example: "  starter report revenue --month 2026-10\n  starter report revenue --month 2026-10 --by product,subscription -o csv > 2026-10.csv\n" +

@@ -70,7 +70,12 @@ func (f figure) text(of Figures) string {
 	return counted(f.amount(of), f.count(of))
 }
 
-// notInGroups are the figures that the tables of products and subscriptions leave out.
+func (f figure) nothing(of Figures) bool {
+	return f.amount(of).IsZero() && (f.count == nil || f.count(of) == 0)
+}
+
+// notInGroups are the figures that the tables of products and subscriptions leave out, and that of totals where they are
+// nothing on both sides.
 var notInGroups = []string{"mrr_unknown", "mrr_start", "mrr_gained", "mrr_expansion", "mrr_contraction", "mrr_lost"}
 
 // table shows the totals of each currency, and then a line for each product and subscription.
@@ -93,8 +98,8 @@ func (r Revenue) table(w io.Writer) error {
 		}
 	}
 	if r.Assumed > 0 {
-		_, err := fmt.Fprintf(w, "\nthe history of %d subscriptions, of both sides, begins later, the last one's on %s; before, they count as what\n"+
-			"they were then\n", r.Assumed, r.KnownSince.Format(time.DateOnly))
+		_, err := fmt.Fprintf(w, "\nthe history of some subscriptions (%d, of both sides) begins later than this month did, the last one's on %s;\n"+
+			"until then they count as what they were first seen to be\n", r.Assumed, r.KnownSince.Format(time.DateOnly))
 		return err
 	}
 	return nil
@@ -109,7 +114,7 @@ func (l RevenueLine) total(w io.Writer) error {
 	}
 	cells(table, dash(clean(name)), "HIGHLEVEL", "SAGE", "DIFFERENCE")
 	for _, f := range figures() {
-		if f.column == "mrr_unknown" && l.GHL.Unknown.Count+l.Sage.Unknown.Count == 0 {
+		if slices.Contains(notInGroups, f.column) && f.nothing(l.GHL) && f.nothing(l.Sage) {
 			continue
 		}
 		difference, err := f.amount(l.GHL).Sub(f.amount(l.Sage))

@@ -113,7 +113,8 @@ func TestRevenueIsPrinted(t *testing.T) {
 	table := strings.Join(strings.Fields(text(r, books.TableFormat)), " ")
 	for _, words := range []string{
 		"EUR HIGHLEVEL SAGE DIFFERENCE gross 109.00 (2) 109.00 (2) 0.00 refunds 25.00 (1) 0.00 (0) 25.00 net 84.00 109.00 -25.00",
-		"recurring (MRR) 17.33 (2) 9.00 (1) 8.33", "USD, kept apart", "gross 50.00 (1) - -",
+		"recurring (MRR) 17.33 (2) 9.00 (1) 8.33 when the month began 18.00 18.00 0.00 + gained 8.33 0.00 8.33 - lost 9.00 9.00 0.00 new",
+		"the history of some subscriptions (4, of both sides) begins later than this month did, the last one's on 2026-10-03;", "USD, kept apart", "gross 50.00 (1) - -",
 		"mug USD, kept apart 50.00 / - 0.00 / -", "s1, Gold EUR 9.00 / 9.00 0.00 / 0.00 9.00 / 9.00 9.00 / 9.00 0 / 0 0 / 0 1 / 1",
 	} {
 		assert.Contains(t, table, words)
