@@ -89,6 +89,10 @@ func (t *table) sorted(ids []int64, order string) ([]int64, error) {
 		return nil, errBadWhere
 	}
 	ids = slices.Clone(ids)
+	if f.key == "id" {
+		slices.Reverse(ids)
+		return ids, nil
+	}
 	slices.SortStableFunc(ids, func(a, b int64) int {
 		if c := compare(t.rows[b].values[f.key], t.rows[a].values[f.key]); c != 0 {
 			return c

@@ -61,9 +61,14 @@ func costOfPassage(ctx context.Context, temporal client.Client, p passage) (cost
 	return sum, nil
 }
 
+// historyOf is that of a workflow's last run.
 func historyOf(ctx context.Context, temporal client.Client, id string) ([]*historypb.HistoryEvent, error) {
+	return historyOfRun(ctx, temporal, id, "")
+}
+
+func historyOfRun(ctx context.Context, temporal client.Client, id, run string) ([]*historypb.HistoryEvent, error) {
 	var events []*historypb.HistoryEvent
-	pages := temporal.GetWorkflowHistory(ctx, id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	pages := temporal.GetWorkflowHistory(ctx, id, run, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for pages.HasNext() {
 		e, err := pages.Next()
 		if err != nil {

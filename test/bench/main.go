@@ -4,8 +4,9 @@
 // machine, with `make bench`.
 //
 // It also measures how much of the vendors' published limits one worker and several workers use, and how long a location's
-// payments take beside a location that is broken and flooded, and what it costs to follow the shipping of open orders. Each
-// of the four can be measured alone, see -only.
+// payments take beside a location that is broken and flooded, what it costs to follow the shipping of open orders, and what
+// it costs to keep books of two years that agree. Each of the five can be measured alone, see -only. Of the books it does
+// judge something: counts of calls that contradict what is claimed of them are an error.
 //
 // Rounds of the ceiling and of ours take turns, and medians over the rounds are shown, since a machine is never at rest.
 // It needs nothing but Go; what it writes lies in a temporary folder and goes with it.
@@ -13,6 +14,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -20,6 +22,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -37,6 +40,7 @@ type options struct {
 	buyers   int    // known customers under limits, where each one's first purchase takes its time
 	flooded  int    // payments that a location in trouble gets at once
 	open     []int  // orders whose shipping is followed, from few to many
+	sizes    []int  // transactions of two years whose books are kept, from few to many; all are multiples of the first
 	profile  string // folder for CPU profiles, empty for none
 	temporal string // a server's binary, empty to build or find ours
 	settings settings
@@ -49,6 +53,8 @@ const (
 	onlyTrouble = "trouble"
 	// onlyShipping are orders that wait for their goods to be sent.
 	onlyShipping = "shipping"
+	// onlyBooks is the reconciliation.
+	onlyBooks = "books"
 )
 
 func (o options) wants(name string) bool { return slices.Contains(o.only, name) }
@@ -72,10 +78,10 @@ func parse(args []string, errOut io.Writer) (options, error) {
 	o := options{settings: settings{}}
 	var seconds, limited int
 	var quick bool
-	var only string
+	var only, sizes string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(errOut)
-	all := strings.Join([]string{onlyRounds, onlyLimits, onlyTrouble, onlyShipping}, ",")
+	all := strings.Join([]string{onlyRounds, onlyLimits, onlyTrouble, onlyShipping, onlyBooks}, ",")
 	flags.StringVar(&only, "only", all, "what to measure")
 	flags.IntVar(&o.rounds, "rounds", 3, "rounds of the ceiling and of ours, in turn")
 	flags.IntVar(&seconds, "seconds", 15, "seconds of a round at saturation, and half of one beside a location in trouble")
@@ -84,19 +90,26 @@ func parse(args []string, errOut io.Writer) (options, error) {
 	flags.BoolVar(&quick, "quick", false, "a few seconds of everything, to see that it works; the figures mean nothing")
 	flags.StringVar(&o.temporal, "temporald", "", "a Temporal server's program to use instead of building ours")
 	flags.Var(o.settings, "server-setting", "a setting of the Temporal server, as name=value; may be given several times")
+	flags.StringVar(&sizes, "transactions", "1000,10000,100000", "sizes of the books, from few to many, all multiples of the first")
 	flags.StringVar(&o.profile, "profile", "", "folder for CPU profiles of worker and starter, taken in the first round")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	o.window, o.limited, o.buyers = time.Duration(seconds)*time.Second, time.Duration(limited)*time.Second, limitedInFlight
 	o.flooded, o.open = floodFirst, []int{1000, 10000}
+	wrong := false
+	for _, text := range strings.Split(sizes, ",") {
+		n, err := strconv.Atoi(text)
+		o.sizes = append(o.sizes, n)
+		wrong = wrong || err != nil || n < 20 || n%o.sizes[0] != 0
+	}
 	if quick {
 		o.rounds, o.window, o.limited, o.inFlight, o.buyers = 1, time.Second, 2*time.Second, 4, 1
-		o.flooded, o.open = 10, []int{100, 300}
+		o.flooded, o.open, o.sizes = 10, []int{100, 300}, []int{60, 300}
 	}
 	o.only = strings.Split(only, ",")
 	unknown := slices.ContainsFunc(o.only, func(name string) bool { return !slices.Contains(strings.Split(all, ","), name) })
-	if unknown || flags.NArg() > 0 || o.rounds < 1 || o.window <= 0 || o.limited < 0 || o.inFlight < 1 {
+	if unknown || wrong || flags.NArg() > 0 || o.rounds < 1 || o.window <= 0 || o.limited < 0 || o.inFlight < 1 {
 		flags.Usage()
 		return o, fmt.Errorf("wrong use of bench: %s", strings.Join(args, " "))
 	}
@@ -145,12 +158,12 @@ func bench(ctx context.Context, o options, out, progress io.Writer) (err error) 
 	b := &benchmark{options: o, dir: dir, progress: progress}
 	defer b.stop(context.WithoutCancel(ctx), &err)
 	for _, step := range []func(context.Context) error{b.build, b.startOurs, b.startCeiling, b.rounds, b.underLimits, b.besideTrouble,
-		b.shipping} {
+		b.shipping, b.books} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
-	return b.results.print(out, o)
+	return errors.Join(b.results.print(out, o), b.results.claims())
 }
 
 // ownEnvironment keeps the caller's Temporal settings away: everything here runs on a server of its own.

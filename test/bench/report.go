@@ -24,6 +24,9 @@ type results struct {
 
 	shipping []shippingDay // from few open orders to many
 	journeys []journey
+
+	brought []broughtFigures
+	books   []booksFigures // from few transactions to many
 }
 
 // What is aimed at, printed beside what was reached.
@@ -70,6 +73,9 @@ func (r *results) print(out io.Writer, o options) error {
 	}
 	if len(r.shipping) > 0 {
 		r.shippingTables(w, section)
+	}
+	if len(r.books) > 0 {
+		r.booksTables(w, section)
 	}
 	section("Aims")
 	r.aims(w)
@@ -233,6 +239,9 @@ func (r *results) aims(w io.Writer) {
 	r.aimsOfLimits(w, severalWorkers, aimSharedQuota)
 	if len(r.shipping) > 0 {
 		r.aimsOfShipping(w)
+	}
+	if len(r.books) > 0 {
+		r.aimsOfBooks(w)
 	}
 }
 
