@@ -38,9 +38,11 @@ import (
 // defaultChecks keeps the test to some seconds where nobody asks for more.
 const defaultChecks = "60"
 
+// asked says that somebody asked for a number of checks.
+var asked bool
+
 func TestMain(m *testing.M) {
 	flag.Parse()
-	asked := false
 	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
 	if !asked {
 		if err := flag.Set("rapid.checks", defaultChecks); err != nil {
@@ -95,6 +97,10 @@ type system struct {
 	// follow says how the goods of orders are followed, not at all if it is nil; look takes the hints of the steps.
 	follow activities.Fulfiller
 	look   activities.Looker
+	// books are the settings of the reconciliation, from is when the books begin, and refundWindow how far deep runs reach.
+	books        activities.BooksSettings
+	from         time.Time
+	refundWindow time.Duration
 }
 
 // process is what dies: the clients with their sessions and caches, and the steps that use them.
@@ -166,7 +172,7 @@ func (s *system) restart() error {
 	if err != nil {
 		return err
 	}
-	settings := activities.SageSettings{SalesRepID: s.sage.APIUser(), FieldPrefix: sage.ExtraPrefix}
+	settings := activities.SageSettings{SalesRepID: s.sage.APIUser(), FieldPrefix: sage.ExtraPrefix, Books: s.books}
 	s.live.Store(&process{
 		read: &activities.GHL{Store: s.store, Look: s.look, Fulfillment: s.follow,
 			Client: func(context.Context, string) (*ghl.Client, error) { return from, nil }},
@@ -174,7 +180,7 @@ func (s *system) restart() error {
 			Client: func(context.Context, string) (*sage.Client, activities.SageSettings, error) {
 				return into, settings, nil
 			}},
-		ledger: &activities.Ledger{Store: s.store, Look: s.look, Fulfillment: s.follow},
+		ledger: &activities.Ledger{Store: s.store, Look: s.look, Fulfillment: s.follow, From: s.from, RefundWindow: s.refundWindow},
 	})
 	return nil
 }
@@ -233,7 +239,7 @@ func ownStep(path string) bool {
 	if strings.HasSuffix(path, "/schema") {
 		return false
 	}
-	for _, name := range []string{"/payments/", "/contacts", "/accounts", "/products", "/salesorders", "/activities"} {
+	for _, name := range []string{"/payments/", "/contacts", "/accounts", "/products", "/sales", "/opportunities", "/activities"} {
 		if strings.Contains(path, name) && !strings.Contains(path, "salesorderStatuses") {
 			return true
 		}
