@@ -49,6 +49,7 @@ func (t *Teams) tell(ctx context.Context, in StepInput) error {
 	if err != nil || !found || step.Told {
 		return err
 	}
+	silent := true
 	if t.Notify != nil && t.Notify.Enabled() && slices.Contains(t.Steps, step.State) {
 		text, err := t.Templates.Message(stepWords(ctx, step, row, t.Links))
 		warnOfText(ctx, "message", err)
@@ -56,9 +57,10 @@ func (t *Teams) tell(ctx context.Context, in StepInput) error {
 			if err := t.Notify.Post(ctx, text); err != nil {
 				return err
 			}
+			silent = false
 		}
 	}
-	return in.mark(ctx, t.Store, func(step *store.FulfillmentStep) { step.Told = true })
+	return in.mark(ctx, t.Store, func(step *store.FulfillmentStep) { step.Told, step.Silent = true, silent })
 }
 
 // read finds the step and the lifecycle it belongs to. A step that is not recorded is none that was taken, so there is

@@ -374,12 +374,14 @@ func TestATeamIsToldOnceOfEachStepItAskedFor(t *testing.T) {
 	require.Len(t, tm.readers.texts, 1)
 	require.Contains(t, tm.readers.texts[0], "Part of order "+tm.order+" has been shipped\nWhat: 2 × Shirt\n")
 	require.True(t, tm.step(shippedKey).Told)
+	require.False(t, tm.step(shippedKey).Silent)
 
 	tm.take(domain.FulfillmentStep{Key: "processing/ful2", State: domain.FulfillmentProcessing, At: shippedAt},
 		domain.FulfillmentStep{Key: "cancelled", State: domain.FulfillmentCancelled, At: shippedAt})
 	require.NoError(t, tm.tell("processing/ful2"))
 	require.Len(t, tm.readers.texts, 1, "nobody asked for that one")
 	require.True(t, tm.step("processing/ful2").Told, "and nobody is told of it when somebody does")
+	require.True(t, tm.step("processing/ful2").Silent)
 	require.NoError(t, tm.tell("cancelled"))
 	require.Contains(t, tm.readers.texts[1], "Order "+tm.order+" will not be shipped any further: refunded in full\n")
 	for _, text := range tm.readers.texts {
@@ -392,6 +394,7 @@ func TestATeamIsToldOnceOfEachStepItAskedFor(t *testing.T) {
 	tm.teams.Notify = nil
 	require.NoError(t, tm.tell("shipped/ful3"))
 	require.True(t, tm.step("shipped/ful3").Told)
+	require.True(t, tm.step("shipped/ful3").Silent)
 }
 
 func TestAMessageThatDoesNotArriveIsTriedAgainOrLeft(t *testing.T) {

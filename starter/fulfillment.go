@@ -56,7 +56,10 @@ type stepView struct {
 	At         time.Time               `json:"at,omitzero"`
 	ActivityID int64                   `json:"activityId,omitempty"`
 	TaskID     int64                   `json:"taskId,omitempty"`
-	Told       bool                    `json:"told"`
+	// Told says that the team was told.
+	Told bool `json:"told"`
+	// Silent says that nobody was to be told: NOTIFY_WEBHOOK_URL was not set, or NOTIFY_STEPS does not have it.
+	Silent bool `json:"silent,omitempty"`
 	// GivenUp says that Sage refused the entry; the worker's log has its words.
 	GivenUp bool `json:"givenUp,omitempty"`
 }
@@ -233,7 +236,10 @@ func (d *desk) besides(ctx context.Context, v *fulfillmentView) error {
 		return err
 	}
 	for _, s := range steps {
-		v.Steps = append(v.Steps, stepView{s.Key, s.State, s.ShipmentID, s.At, s.ActivityID, s.TaskID, s.Told, s.GivenUp})
+		v.Steps = append(v.Steps, stepView{
+			Key: s.Key, State: s.State, Shipment: s.ShipmentID, At: s.At, ActivityID: s.ActivityID, TaskID: s.TaskID,
+			Told: s.Told && !s.Silent, Silent: s.Silent, GivenUp: s.GivenUp,
+		})
 	}
 	post, found, err := d.store.ShipmentPost(ctx, d.location, v.Order)
 	if err != nil {
@@ -321,8 +327,11 @@ func pieces(items []domain.ShippedItem) string {
 
 func (s stepView) words() string {
 	var parts []string
-	if s.Told {
+	switch {
+	case s.Told:
 		parts = append(parts, "the team was told")
+	case s.Silent:
+		parts = append(parts, "no team is told of it")
 	}
 	if s.ActivityID != 0 {
 		parts = append(parts, fmt.Sprintf("activity %d", s.ActivityID))

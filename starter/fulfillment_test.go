@@ -133,6 +133,13 @@ func shippingIsSeenAndSaid(t *testing.T, temporal client.Client, db *store.Store
 	for _, words := range []string{"2 x Mug", "1Z-1 (UPS)", "not told yet", "1Z2 delivered at 2026-11-20", "told by operator, not followed yet"} {
 		assert.Contains(t, table, words)
 	}
+	marked := store.FulfillmentStep{Location: home, OrderID: "d1", FulfillmentStep: domain.FulfillmentStep{Key: v.Steps[0].Key}, Told: true}
+	require.NoError(t, db.MarkFulfillmentStep(t.Context(), marked))
+	assert.Contains(t, succeed(t, "fulfillment", "show", "d1"), "the team was told")
+	marked.Silent = true
+	require.NoError(t, db.MarkFulfillmentStep(t.Context(), marked))
+	assert.Contains(t, succeed(t, "fulfillment", "show", "d1"), "no team is told of it")
+	assert.False(t, decode[fulfillmentView](t, succeed(t, "fulfillment", "show", "d1", "-o", "json")).Steps[0].Told)
 	assert.Contains(t, succeed(t, "sync", "fulfillment", "d9", "--dry-run"), "its shipping")
 	assert.False(t, follows(t, temporal, "d9"))
 	assert.Contains(t, succeed(t, "sync", "fulfillment", "d9"), "starter fulfillment show")

@@ -258,7 +258,8 @@ func testFulfillmentSteps(t *testing.T, s *store.Store) {
 	rec, err := s.SaveFulfillment(ctx, lifecycle("o1"), []domain.FulfillmentStep{processing, shipped}, nil)
 	require.NoError(t, err)
 	told := store.FulfillmentStep{
-		Location: here, OrderID: "o1", FulfillmentStep: shipped, ActivityID: 77, TaskID: 78, Begun: kept(monday.Add(time.Hour)), Told: true, GivenUp: true,
+		Location: here, OrderID: "o1", FulfillmentStep: shipped, ActivityID: 77, TaskID: 78, Begun: kept(monday.Add(time.Hour)), Told: true, Silent: true,
+		GivenUp: true,
 	}
 	require.NoError(t, s.MarkFulfillmentStep(ctx, told))
 	again := shipped

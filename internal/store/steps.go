@@ -18,11 +18,12 @@ type FulfillmentStep struct {
 	// Begun is when an entry at Sage was first attempted; zero when none was. One that was may be there although nobody
 	// knows its id.
 	Begun time.Time
-	// Told tells that the team was told, GivenUp that Sage refused the entry and that it is not tried again.
-	Told, GivenUp bool
+	// Told tells that the team was told, or that there was nobody to tell: then Silent is true as well. GivenUp tells that
+	// Sage refused the entry and that it is not tried again.
+	Told, Silent, GivenUp bool
 }
 
-const stepColumns = `location, order_id, step, state, shipment_id, at, activity_id, task_id, begun, told, given_up`
+const stepColumns = `location, order_id, step, state, shipment_id, at, activity_id, task_id, begun, told, given_up, silent`
 
 // FulfillmentSteps returns the steps of an order's lifecycle in the order in which they were taken.
 func (s *Store) FulfillmentSteps(ctx context.Context, location, orderID string) ([]FulfillmentStep, error) {
@@ -34,13 +35,14 @@ func (s *Store) FulfillmentSteps(ctx context.Context, location, orderID string) 
 	return collect(rows, scanStep)
 }
 
-// MarkFulfillmentStep keeps how far teams were told of a step: ActivityID, TaskID, Begun, Told and GivenUp. It returns
+// MarkFulfillmentStep keeps how far teams were told of a step: ActivityID, TaskID, Begun, Told, Silent and GivenUp. It returns
 // ErrChanged when there is no such step.
 func (s *Store) MarkFulfillmentStep(ctx context.Context, step FulfillmentStep) error {
 	result, err := s.write.ExecContext(ctx, `
-		UPDATE fulfillment_steps SET activity_id = $4, task_id = $5, begun = $6, told = $7, given_up = $8
+		UPDATE fulfillment_steps SET activity_id = $4, task_id = $5, begun = $6, told = $7, given_up = $8, silent = $9
 		WHERE location = $1 AND order_id = $2 AND step = $3`,
-		step.Location, step.OrderID, step.Key, step.ActivityID, step.TaskID, micros(step.Begun), step.Told, step.GivenUp)
+		step.Location, step.OrderID, step.Key, step.ActivityID, step.TaskID, micros(step.Begun), step.Told, step.GivenUp,
+		step.Silent)
 	if err == nil {
 		err = unchanged(result)
 	}
@@ -58,7 +60,7 @@ func addSteps(ctx context.Context, tx *sql.Tx, rec FulfillmentRecord, steps []do
 			return fmt.Errorf("enter a step: %w", err)
 		}
 		_, err := tx.ExecContext(ctx, `
-			INSERT INTO fulfillment_steps (`+stepColumns+`, position) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, $7, $7,
+			INSERT INTO fulfillment_steps (`+stepColumns+`, position) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, $7, $7, $7,
 				(SELECT COUNT(*) FROM fulfillment_steps WHERE location = $1 AND order_id = $2))
 			ON CONFLICT (location, order_id, step) DO NOTHING`,
 			rec.Location, rec.OrderID, step.Key, string(step.State), step.ShipmentID, micros(step.At), false)
@@ -76,7 +78,7 @@ func scanStep(row scanner) (FulfillmentStep, error) {
 		at, begun int64
 	)
 	err := row.Scan(&step.Location, &step.OrderID, &step.Key, &state, &step.ShipmentID, &at, &step.ActivityID, &step.TaskID,
-		&begun, &step.Told, &step.GivenUp)
+		&begun, &step.Told, &step.GivenUp, &step.Silent)
 	step.State, step.At, step.Begun = domain.FulfillmentState(state), fromMicros(at), fromMicros(begun)
 	return step, err
 }
