@@ -243,4 +243,15 @@ func TestReportRevenue(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"line", "total", "subscription"}, []string{rows[0][1], rows[1][1], rows[2][1]})
 	assert.Contains(t, succeed(t, "report", "revenue", "--month", "2026-09"), "nothing is known")
+	for words, args := range map[string][]string{
+		"with --month":        {"--publish"},
+		"is yet to come":      {"--publish", "--month", "2126-10"},
+		"leave --by and -o":   {"--publish", "--month", "2026-10", "-o", "json"},
+		"--publish puts the":  {"--publish", "--month", "2026-10", "--by", "total"},
+		"goes with --publish": {"--dry-run"},
+	} {
+		code, _, errOut := starter(t, append([]string{"report", "revenue"}, args...)...)
+		assert.Equal(t, exitWrong, code, words)
+		assert.Contains(t, errOut, words)
+	}
 }

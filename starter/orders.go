@@ -98,6 +98,9 @@ func (d *desk) look(ctx context.Context, a *app, items []item, why string, dryRu
 	return nil
 }
 
+// replayed are the processes whose parked items can be given another go.
+var replayed = []string{workflows.PaymentToOrderType, workflows.FulfillmentType, workflows.SubscriptionReconciliationType}
+
 // parkedChoice says which parked orders a replay is about.
 type parkedChoice struct {
 	ids   []string
@@ -111,9 +114,12 @@ func replayCommand(a *app) *cobra.Command {
 	var which parkedChoice
 	var dryRun bool
 	c := &cobra.Command{
-		Use: "replay", Short: "Give parked orders another go", Args: cobra.NoArgs,
-		Long: "Give parked orders another go, once what kept them has been mended. Several choices narrow each other down.\n" +
-			"Orders whose cause may pass by itself are tried again without this, after ever longer waits.",
+		Use: "replay", Short: "Give parked orders, and records of the books, another go", Args: cobra.NoArgs,
+		Long: "Give parked orders another go, once what kept them has been mended: their entry in Sage, or their shipping. Several\n" +
+			"choices narrow each other down. Orders whose cause may pass by itself are tried again without this, after ever longer\n" +
+			"waits.\n\n" +
+			"Payments, refunds and subscriptions that are parked are tried again by each reconciliation. If any of them is chosen, one\n" +
+			"is started now.",
 		Example: "  starter replay --kind Mapping\n  starter replay --since 2026-11-01 --dry-run\n  starter replay --all",
 		RunE: func(c *cobra.Command, _ []string) error {
 			filter, err := which.filter(time.Now())
@@ -129,15 +135,15 @@ func replayCommand(a *app) *cobra.Command {
 					_, _ = fmt.Fprintln(a.out, "nothing of that is parked")
 					return nil
 				}
-				return d.look(c.Context(), a, items, "replay", dryRun)
+				return d.replay(c.Context(), a, items, dryRun)
 			})
 		},
 	}
 	where.add(c)
-	c.Flags().StringSliceVar(&which.ids, "id", nil, "HighLevel order, may be repeated")
+	c.Flags().StringSliceVar(&which.ids, "id", nil, "HighLevel order, transaction or subscription, may be repeated")
 	c.Flags().StringVar(&which.since, "since", "", "parked since this date (YYYY-MM-DD or RFC 3339) or for at most this long (such as 24h)")
 	c.Flags().StringVar(&which.kind, "kind", "", "parked for this kind of reason, such as Mapping; `starter status` shows the kinds")
-	c.Flags().BoolVar(&which.all, "all", false, "all parked orders")
+	c.Flags().BoolVar(&which.all, "all", false, "all that is parked")
 	dryRunFlag(c, &dryRun)
 	return c
 }
@@ -145,7 +151,7 @@ func replayCommand(a *app) *cobra.Command {
 func (p parkedChoice) filter(now time.Time) (store.ParkedFilter, error) {
 	chosen := len(p.ids) > 0 || p.since != "" || p.kind != ""
 	if p.all == chosen {
-		return store.ParkedFilter{}, wrongUse("say which parked orders: --id, --since and --kind, or --all")
+		return store.ParkedFilter{}, wrongUse("say what of the parked: --id, --since and --kind, or --all")
 	}
 	filter := store.ParkedFilter{Kind: p.kind}
 	if p.since == "" {
@@ -169,7 +175,43 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, wrongUse("%q is no date such as 2026-11-01, no moment such as 2026-11-01T12:00:00Z and no time such as 24h", text)
 }
 
-// parked lists the parked orders, and those whose shipping is parked, that a filter and, if any are given, ids choose.
+// replay gives orders another go by their own processes, and records of the books by one reconciliation for all of them.
+func (d *desk) replay(ctx context.Context, a *app, items []item, dryRun bool) error {
+	const why = "replay"
+	ofBooks := func(i item) bool { return i.process == workflows.SubscriptionReconciliationType }
+	if orders := slices.DeleteFunc(slices.Clone(items), ofBooks); len(orders) > 0 {
+		if err := d.look(ctx, a, orders, why, dryRun); err != nil {
+			return err
+		}
+	}
+	records := slices.DeleteFunc(items, func(i item) bool { return !ofBooks(i) })
+	if len(records) == 0 {
+		return nil
+	}
+	if dryRun {
+		for _, r := range records {
+			_, _ = fmt.Fprintf(a.out, "%s, its record in the books  would be tried again by a reconciliation\n", r.id)
+		}
+		return nil
+	}
+	run, err := d.reconcile(ctx, d.location)
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		entry := store.AuditEntry{
+			At: time.Now().UTC(), Location: d.location, Actor: actor(), Action: why, Object: r.id, Detail: run,
+		}
+		if err := d.store.Audit(ctx, entry); err != nil {
+			return err
+		}
+	}
+	_, _ = fmt.Fprintf(a.out, "%d records of the books will be tried again by %s, which runs now\n", len(records), run)
+	return nil
+}
+
+// parked lists the parked orders, those whose shipping is parked, and the parked records of the books, that a filter and, if
+// any are given, ids choose.
 func (d *desk) parked(ctx context.Context, filter store.ParkedFilter, ids []string) ([]item, error) {
 	filter.Location, filter.Limit = d.location, 1000
 	var chosen []item
@@ -179,8 +221,7 @@ func (d *desk) parked(ctx context.Context, filter store.ParkedFilter, ids []stri
 			return nil, err
 		}
 		for _, parked := range items {
-			known := parked.Process == workflows.PaymentToOrderType || parked.Process == workflows.FulfillmentType
-			if known && (len(ids) == 0 || slices.Contains(ids, parked.ObjectID)) {
+			if slices.Contains(replayed, parked.Process) && (len(ids) == 0 || slices.Contains(ids, parked.ObjectID)) {
 				chosen = append(chosen, item{parked.Process, parked.ObjectID})
 			}
 		}

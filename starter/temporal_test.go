@@ -20,7 +20,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	filterpb "go.temporal.io/api/filter/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	temporalsdk "go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -61,6 +64,7 @@ func TestCommandsOnARealServer(t *testing.T) {
 	t.Run("shipping", func(t *testing.T) { shippingIsSeenAndSaid(t, temporal, db) })
 	t.Run("repair", func(t *testing.T) { repairIsCarriedOut(t, temporal, db) })
 	t.Run("sweep", func(t *testing.T) { sweepRuns(t, temporal) })
+	t.Run("publish", func(t *testing.T) { revenueIsPublished(t, temporal, db) })
 }
 
 func listed(t *testing.T) []schedules.State {
@@ -202,6 +206,84 @@ func replayChooses(t *testing.T, temporal client.Client, db *store.Store) {
 	assert.True(t, running(t, temporal, "r-money"))
 	succeed(t, "replay", "--all")
 	assert.True(t, running(t, temporal, "r-old"))
+	booksAreReplayed(t, temporal, db)
+}
+
+// booksAreReplayed: whatever of the books is parked is tried again by one reconciliation.
+func booksAreReplayed(t *testing.T, temporal client.Client, db *store.Store) {
+	for _, id := range []string{"txn-1", "sub-1"} {
+		require.NoError(t, db.Park(t.Context(), store.Parked{
+			Location: home, Process: store.SubscriptionReconciliation, ObjectID: id, Kind: "Invalid", Reason: "no", ParkedAt: time.Now(),
+		}))
+	}
+	dry := succeed(t, "replay", "--kind", "Invalid", "--dry-run")
+	assert.Contains(t, dry, "txn-1, its record in the books  would be tried again")
+	assert.Contains(t, dry, "sub-1")
+	runs := func() int {
+		open, err := temporal.ListOpenWorkflow(t.Context(), &workflowservice.ListOpenWorkflowExecutionsRequest{
+			Namespace: client.DefaultNamespace,
+			Filters: &workflowservice.ListOpenWorkflowExecutionsRequest_TypeFilter{
+				TypeFilter: &filterpb.WorkflowTypeFilter{Name: workflows.SubscriptionReconciliationType},
+			},
+		})
+		require.NoError(t, err)
+		return len(open.Executions)
+	}
+	before := runs()
+	out := succeed(t, "replay", "--kind", "Invalid")
+	assert.Contains(t, out, "2 records of the books will be tried again by "+workflows.ReconciliationID(home))
+	assert.NotContains(t, out, "asked for")
+	assert.Eventually(t, func() bool { return runs() == before+1 }, 10*time.Second, 20*time.Millisecond, "one for both")
+	for _, id := range []string{"txn-1", "sub-1"} {
+		entries, _, err := db.AuditLog(t.Context(), store.AuditFilter{Action: "replay", Object: id})
+		require.NoError(t, err)
+		assert.Len(t, entries, 1)
+	}
+	both := succeed(t, "replay", "--id", "txn-1", "--id", "r-money", "--dry-run")
+	assert.Contains(t, both, "r-money  would be read again")
+	assert.Contains(t, both, "txn-1, its record")
+	assert.NotContains(t, both, "sub-1")
+}
+
+// revenueIsPublished has a worker put reports into Sage, each in another way.
+func revenueIsPublished(t *testing.T, temporal client.Client, db *store.Store) {
+	w := worker.New(temporal, workflows.MainQueue, worker.Options{})
+	w.RegisterWorkflowWithOptions(func(_ workflow.Context, in workflows.RevenueReportInput) (activities.PublishRevenueResult, error) {
+		result := activities.PublishRevenueResult{Account: 7, Activity: 9}
+		switch in.Month {
+		case "2026-10":
+			result.Outcome = activities.Created
+		case "2026-09":
+			result.Outcome = activities.Updated
+		case "2026-08":
+			result.Outcome = activities.Unchanged
+		case "2026-07":
+			result.Outcome = activities.RevenueEmpty
+		default:
+			return result, temporalsdk.NewNonRetryableApplicationError("there is no account 7 in Sage", string(activities.Mapping), nil)
+		}
+		return result, nil
+	}, workflow.RegisterOptions{Name: workflows.RevenueReportType})
+	require.NoError(t, w.Start())
+	t.Cleanup(w.Stop)
+	publish := func(month string, more ...string) string {
+		t.Helper()
+		return succeed(t, append([]string{"report", "revenue", "--publish", "--month", month}, more...)...)
+	}
+	assert.Contains(t, publish("2026-10", "--dry-run"), workflows.RevenueReportID(home, "2026-10")+"  would be started")
+	entries, _, err := db.AuditLog(t.Context(), store.AuditFilter{Action: "publish revenue"})
+	require.NoError(t, err)
+	assert.Empty(t, entries)
+	assert.Contains(t, publish("2026-10"), "the revenue of 2026-10 is now activity 9 on account 7 in Sage")
+	assert.Contains(t, publish("2026-09"), "was set right")
+	assert.Contains(t, publish("2026-08"), "is in Sage as it is")
+	assert.Contains(t, publish("2026-07"), "nothing is known of either side in 2026-07")
+	code, _, errOut := starter(t, "report", "revenue", "--publish", "--month", "2026-06")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, errOut, workflows.RevenueReportID(home, "2026-06")+": there is no account 7 in Sage\n")
+	entries, _, err = db.AuditLog(t.Context(), store.AuditFilter{Action: "publish revenue", Object: "2026-10"})
+	require.NoError(t, err)
+	assert.Len(t, entries, 1)
 }
 
 func matchDecides(t *testing.T, temporal client.Client, db *store.Store) {
