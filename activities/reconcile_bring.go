@@ -38,6 +38,7 @@ type BringBooksResult struct {
 	// Parked could not be brought; they are parked with the reason, and tried again in the next run.
 	Parked int `json:"parked,omitempty"`
 	// Waiting are payments whose order must be brought first: only its own process knows whether it belongs in the books.
+	// Those of parked orders are not counted.
 	Waiting int `json:"waiting,omitempty"`
 	// Unknown are customers to be read with ReadCustomer and brought with BringCustomer, before their IDs are brought by
 	// another call.
@@ -166,7 +167,9 @@ func (b *booksRun) accountsOf(ctx context.Context, entries []domain.Entry) (map[
 	found := make(map[string]sage.Account, len(entries))
 	for _, e := range entries {
 		if e.Kind == domain.PaymentEntry && e.OrderID != "" && !booked[e.ID] {
-			b.result.Waiting++
+			if err := b.wait(ctx, e); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		extID := customerExtID(e)
@@ -242,6 +245,15 @@ func unique(ids []int64) []int64 {
 	return slices.DeleteFunc(ids, func(id int64) bool { return id == 0 })
 }
 
+// wait counts what waits for its order. One that is parked does not come soon.
+func (b *booksRun) wait(ctx context.Context, e domain.Entry) error {
+	_, parked, err := b.sage.Store.ParkedItem(ctx, b.in.Location, store.PaymentToOrder, e.OrderID)
+	if err == nil && !parked {
+		b.result.Waiting++
+	}
+	return err
+}
+
 // unknown notes that an entry's customer is not at Sage, or not any more. A guest is known from the order alone, so what a
 // guest paid waits for it.
 func (b *booksRun) unknown(ctx context.Context, e domain.Entry, extID string, stale, booked bool) error {
@@ -253,8 +265,7 @@ func (b *booksRun) unknown(ctx context.Context, e domain.Entry, extID string, st
 		}
 	}
 	if e.ContactID == "" && e.OrderID != "" && !booked {
-		b.result.Waiting++
-		return nil
+		return b.wait(ctx, e)
 	}
 	at := slices.IndexFunc(b.result.Unknown, func(u UnknownCustomer) bool { return u.ExtID == extID })
 	if at < 0 {

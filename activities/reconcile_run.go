@@ -86,6 +86,12 @@ type ReconciliationProgress struct {
 	Updated int `json:"updated"`
 	Removed int `json:"removed,omitempty"`
 	Parked  int `json:"parked,omitempty"`
+	// Waiting are payments that wait for their orders, which the processes of those bring. Rounds is how often they were
+	// waited for, Left how many were left after the round before, and Idle how many rounds changed nothing of that.
+	Waiting int `json:"waiting,omitempty"`
+	Rounds  int `json:"rounds,omitempty"`
+	Left    int `json:"left,omitempty"`
+	Idle    int `json:"idle,omitempty"`
 	// Differences are those that are older than the configured age, once both sides were compared.
 	Differences int64 `json:"differences"`
 	// Published are reports of revenue that were made or set right in Sage.

@@ -89,6 +89,7 @@ func reconciled(out io.Writer, id string, p activities.ReconciliationProgress) e
 		words string
 	}{
 		{int64(p.Looks), "orders looked at again"}, {int64(p.Unreadable), "rows unreadable"}, {int64(p.Parked), "records parked"},
+		{int64(p.Waiting), "payments wait for their orders, and are brought by the runs after those"},
 		{int64(p.Published), "reports of revenue put into Sage"},
 		{p.Differences, "differences left: `starter diff` lists them"},
 	} {

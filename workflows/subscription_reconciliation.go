@@ -238,8 +238,11 @@ func (r *reconciliation) readSage(ctx workflow.Context) error {
 func (r *reconciliation) bringPage(ctx workflow.Context) error {
 	kinds := activities.BroughtKinds()
 	if r.at.Kind >= len(kinds) {
-		r.next(activities.StageCompare)
-		return nil
+		again, err := r.awaitOrders(ctx)
+		if err == nil && !again {
+			r.next(activities.StageCompare)
+		}
+		return err
 	}
 	kind := kinds[r.at.Kind]
 	var page activities.ToBringPage
@@ -259,6 +262,40 @@ func (r *reconciliation) bringPage(ctx workflow.Context) error {
 		r.at.Kind++
 	}
 	return nil
+}
+
+const (
+	// firstWait is how long a run first waits for orders; each wait is twice as long as the one before, up to longestWait.
+	firstWait   = 5 * time.Second
+	longestWait = 5 * time.Minute
+	// mostWaits bounds how often a run waits that is not a backfill, as the next one comes soon, and idleWaits how often any
+	// does without getting anywhere.
+	mostWaits = 5
+	idleWaits = 3
+)
+
+// awaitOrders lets the processes of orders come along whose payments wait for them, and has what is left be brought once
+// more. A backfill may wait for thousands, and goes on as long as they come.
+func (r *reconciliation) awaitOrders(ctx workflow.Context) (again bool, err error) {
+	if r.at.Waiting == 0 || workflow.GetVersion(ctx, "await orders", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return false, nil
+	}
+	if r.at.Rounds > 0 && r.at.Waiting >= r.at.Left {
+		r.at.Idle++
+	} else {
+		r.at.Idle = 0
+	}
+	if r.at.Idle >= idleWaits || r.in.Backfill == nil && r.at.Rounds >= mostWaits {
+		return false, nil
+	}
+	pause := min(firstWait<<min(r.at.Rounds, 6), longestWait)
+	r.at.Rounds++
+	if err := workflow.Sleep(ctx, pause); err != nil {
+		return false, err
+	}
+	r.at.Left, r.at.Waiting, r.at.Parked = r.at.Waiting, 0, 0 // what is parked is tried again, too
+	r.at.Kind, r.at.After = 0, ""
+	return true, nil
 }
 
 // bring brings records, and those once more whose customers Sage did not know.
@@ -301,6 +338,9 @@ func (r *reconciliation) book(
 	r.at.Updated += result.Updated
 	r.at.Removed += result.Removed
 	r.at.Parked += result.Parked
+	if kind != domain.RefundEntry { // which was counted as a payment
+		r.at.Waiting += result.Waiting
+	}
 	return result, err
 }
 

@@ -43,6 +43,8 @@ type ledgerWorld struct {
 	// unknown is a customer that Sage does not know, of the first row.
 	unknown  bool
 	customer error
+	// waits is how often each row is asked for before its order is in the books, for ever below 0.
+	waits map[int]int
 }
 
 func newLedgerWorld(t *testing.T, rows, page int, from, to time.Time) *ledgerWorld {
@@ -157,6 +159,11 @@ func (w *ledgerWorld) bring(_ context.Context, in activities.BringBooksInput) (a
 		require.NoError(w.t, err)
 		if i == 0 && w.unknown {
 			result.Unknown = append(result.Unknown, activities.UnknownCustomer{ExtID: "ghl:contact:c", ContactID: "c", IDs: []string{id}})
+			continue
+		}
+		if left := w.waits[i]; left != 0 {
+			w.waits[i]--
+			result.Waiting++
 			continue
 		}
 		w.brought[i]++
@@ -302,6 +309,36 @@ func TestAReconciliationOfAConnectionThatDoesNotWorkEndsQuietly(t *testing.T) {
 			}
 			require.Empty(t, w.closed)
 		}
+	}
+}
+
+// TestPaymentsThatWaitForTheirOrdersAreBroughtByTheSameRun, a backfill waiting as long as orders come.
+func TestPaymentsThatWaitForTheirOrdersAreBroughtByTheSameRun(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	period := &activities.Period{From: now.Add(-time.Hour), Before: now}
+	for name, c := range map[string]struct {
+		backfill *activities.Period
+		waits    map[int]int
+		left     int
+	}{
+		"one order":           {nil, map[int]int{1: 2}, 0},
+		"never":               {nil, map[int]int{1: -1}, 1},
+		"never, in the past":  {period, map[int]int{1: -1}, 1},
+		"slowly":              {nil, map[int]int{0: 1, 1: 2, 2: 3, 3: 4, 4: 5, 5: 6, 6: 7, 7: 8}, 3},
+		"slowly, in the past": {period, map[int]int{0: 1, 1: 2, 2: 3, 3: 4, 4: 5, 5: 6, 6: 7, 7: 8}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newLedgerWorld(t, 9, 100, now.Add(-time.Hour), now)
+			w.waits = c.waits
+			r := w.run(t, newBooks(t))
+			r.SetStartTime(now)
+			p := r.reconciles(workflows.SubscriptionReconciliationInput{Location: location, Backfill: c.backfill})
+			require.Equal(t, activities.StageDone, p.Stage)
+			require.Equal(t, c.left, p.Waiting)
+			require.Equal(t, 9-c.left, p.Created)
+			require.Less(t, r.Now().Sub(now), 30*time.Minute)
+			require.Len(t, w.closed, 1)
+		})
 	}
 }
 
