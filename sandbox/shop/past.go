@@ -67,6 +67,8 @@ type Charge struct {
 	OrderID, SubscriptionID string
 	Amount, Refunded        domain.Money
 	At                      time.Time
+	// RefundedAt is when money was given back, zero if none was.
+	RefundedAt time.Time
 	// Status is HighLevel's word: "succeeded" is the only one that counts.
 	Status string
 	// Test says that no money moved: the payment, its order or its subscription is a test.
@@ -322,6 +324,9 @@ func (p *past) charge(c Charge) *ghl.PastPayment {
 	}
 	if !c.Refunded.IsZero() || c.Status == p.opts.ChargebackStatus {
 		payment.UpdatedAt = p.sometime(c.At, p.opts.To)
+	}
+	if !c.Refunded.IsZero() {
+		c.RefundedAt = payment.UpdatedAt
 	}
 	p.out.Charges = append(p.out.Charges, c)
 	p.out.History.Payments = append(p.out.History.Payments, payment)
