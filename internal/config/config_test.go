@@ -213,6 +213,12 @@ func TestFaults(t *testing.T) {
 		{"DEEP_SYNC_INTERVAL", "daily", "duration such as"},
 		{"REFUND_WINDOW", "0s", "at least 1s"},
 		{"DIFFERENCE_AGE", "-1m", "negative"},
+		{"REVENUE_REPORT", "document", "use activity"},
+		{"REVENUE_REPORT", "mail", "off or activity"},
+		{"REVENUE_REPORT_ACCOUNT", "-4", "ids are positive"},
+		{"REVENUE_REPORT_DAY", "31", "from 1 to 28"},
+		{"REVENUE_REPORT_DAY", "0", "from 1 to 28"},
+		{"REVENUE_REPORT_DAY", "second", "number"},
 		{"WATCHDOG_INTERVAL", "10ms", "at least 1s, or 0s"},
 		{"WATCHDOG_GRACE", "-1s", "negative"},
 		{"WATCHDOG_REMIND", "daily", "duration such as"},
@@ -238,6 +244,21 @@ func TestFaults(t *testing.T) {
 			require.NotContains(t, err.Error(), "hunter2")
 		})
 	}
+}
+
+func TestReportsOfRevenueNeedAnAccount(t *testing.T) {
+	environment(t, complete, map[string]string{"REVENUE_REPORT": "activity"})
+	_, err := config.Load(config.Worker)
+	var faults config.Faults
+	require.ErrorAs(t, err, &faults)
+	require.Len(t, faults, 1)
+	require.Equal(t, "REVENUE_REPORT_ACCOUNT", faults[0].Variable)
+	environment(t, complete, map[string]string{"REVENUE_REPORT": "activity", "REVENUE_REPORT_ACCOUNT": "42"})
+	c, err := config.Load(config.Worker)
+	require.NoError(t, err)
+	require.Equal(t, config.RevenueActivities, c.Books.Report)
+	require.EqualValues(t, 42, c.Books.ReportAccount)
+	require.Equal(t, 2, c.Books.ReportDay)
 }
 
 func TestAllFaultsAtOnce(t *testing.T) {
