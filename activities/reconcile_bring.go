@@ -63,6 +63,7 @@ type booksRun struct {
 	words  booksWords
 	own    own
 	result BringBooksResult
+	done   doneWith
 }
 
 // prepare connects to the tenant, and reads what its opportunities look like where that matters.
@@ -100,21 +101,36 @@ func (b *booksRun) park(ctx context.Context, id string, err error) error {
 	return parkInBooks(ctx, b.sage.Store, b.in.Location, id, faultOf(err))
 }
 
-// brought is what the ledger keeps of a record that was brought.
-func (b *booksRun) brought(ctx context.Context, id string, atSage []store.LedgerEntry, entries ...*store.LedgerEntry) error {
-	if err := b.sage.Store.PutEntries(ctx, atSage); err != nil {
-		return err
-	}
-	var agreed []store.Agreement
+// doneWith are the records of a claim that were brought, on their way into the ledger: they are written there together,
+// as each by itself would take three commits.
+type doneWith struct {
+	atSage []store.LedgerEntry
+	agreed []store.Agreement
+	ids    []string
+}
+
+// brought is what the ledger keeps of a record that was brought, once keepBrought is called.
+func (b *booksRun) brought(id string, atSage []store.LedgerEntry, entries ...*store.LedgerEntry) {
+	b.done.atSage = append(b.done.atSage, atSage...)
 	for _, e := range entries {
 		if e != nil {
-			agreed = append(agreed, store.Agreement{Kind: e.Kind, ID: e.ID, Digest: e.Entry.Digest()})
+			b.done.agreed = append(b.done.agreed, store.Agreement{Kind: e.Kind, ID: e.ID, Digest: e.Entry.Digest()})
 		}
 	}
-	if err := b.sage.Store.Agree(ctx, b.in.Location, agreed...); err != nil {
+	b.done.ids = append(b.done.ids, id)
+}
+
+// keepBrought writes into the ledger what was brought: what Sage has first, and that it was agreed on after that.
+func (b *booksRun) keepBrought(ctx context.Context) error {
+	done := b.done
+	b.done = doneWith{}
+	if err := b.sage.Store.PutEntries(ctx, done.atSage); err != nil {
 		return err
 	}
-	return b.sage.Store.Unpark(ctx, b.in.Location, BooksProcess, id)
+	if err := b.sage.Store.Agree(ctx, b.in.Location, done.agreed...); err != nil {
+		return err
+	}
+	return b.sage.Store.Unpark(ctx, b.in.Location, BooksProcess, done.ids...)
 }
 
 // count adds a record by the writes it took.

@@ -93,10 +93,8 @@ func (p *paymentsRun) bring(ctx context.Context, claim *held, ids []string) erro
 	if err != nil || len(payments) == 0 {
 		return err
 	}
-	for _, one := range payments {
-		if err := p.applyRules(ctx, one); err != nil {
-			return err
-		}
+	if err := p.applyRules(ctx, payments); err != nil {
+		return err
 	}
 	seenAt, err := untilWritten(ctx, payments, p.find, func(ctx context.Context, open []*payment, round int) ([]*payment, error) {
 		return p.write(ctx, claim, open, round)
@@ -105,11 +103,14 @@ func (p *paymentsRun) bring(ctx context.Context, claim *held, ids []string) erro
 		return err
 	}
 	for _, one := range payments {
-		if err := p.finish(ctx, one, seenAt); err != nil {
-			return err
+		if err = p.finish(ctx, one, seenAt); err != nil {
+			break
 		}
 	}
-	return nil
+	if kept := p.keepBrought(ctx); err == nil {
+		err = kept
+	}
+	return err
 }
 
 // load reads what the ledger has of the transactions, and leaves out those of which nothing is to be brought.
@@ -154,15 +155,18 @@ func (p *paymentsRun) load(ctx context.Context, ids []string) ([]*payment, error
 }
 
 // applyRules keeps apart what the settings want no rows of, and notes that in the ledger.
-func (p *paymentsRun) applyRules(ctx context.Context, one *payment) error {
+func (p *paymentsRun) applyRules(ctx context.Context, payments []*payment) error {
 	s := p.conn.settings.Books
-	apart := s.NoRows || one.paid.Amount.Currency != p.words.rows
 	var changed []store.LedgerEntry
-	if one.paid.Apart != apart {
-		one.paid.Apart = apart
-		changed = append(changed, *one.paid) // with the moment at which it was seen, so that later news stay
-	}
-	if one.refund != nil {
+	for _, one := range payments {
+		apart := s.NoRows || one.paid.Amount.Currency != p.words.rows
+		if one.paid.Apart != apart {
+			one.paid.Apart = apart
+			changed = append(changed, *one.paid) // with the moment at which it was seen, so that later news stay
+		}
+		if one.refund == nil {
+			continue
+		}
 		apart = apart || s.Refunds == InsteadActivity || s.Refunds == InsteadSkip
 		if one.refund.Apart != apart {
 			one.refund.Apart = apart
@@ -550,7 +554,8 @@ func (p *paymentsRun) finish(ctx context.Context, one *payment, seenAt time.Time
 	if err := p.datedBySage(ctx, one); err != nil {
 		return err
 	}
-	return p.brought(ctx, one.id, atSage, one.paid, one.refund)
+	p.brought(one.id, atSage, one.paid, one.refund)
+	return nil
 }
 
 // atSage is what Sage was seen to have; what the ledger has and Sage showed no more is gone.

@@ -38,6 +38,9 @@ type ReadBooksInput struct {
 	At       ghl.Cursor  `json:"at"`
 	// Again has all that is read brought again although nothing of it changed, as after a change of settings.
 	Again bool `json:"again,omitempty"`
+	// More says that other stretches of the run's window follow. What the sides disagree on is read after the last one only:
+	// an order that was handed to its own process is not read once more by each of them while that is at work.
+	More bool `json:"more,omitempty"`
 }
 
 // BooksPage is what became of a page. Everything of it is in the ledger, and ToBring lists what of it is to be brought.
@@ -501,6 +504,8 @@ func (r *reading) recheckOrders(ctx context.Context, client *ghl.Client) error {
 		r.page.Done = true
 	case second:
 		r.page.Next = ghl.Cursor{Offset: -1, Seen: recheckUnagreed + next}
+	case next == "" && r.in.More:
+		r.page.Done = true
 	case next == "":
 		r.page.Next = ghl.Cursor{Offset: -1, Seen: recheckUnagreed}
 	default:

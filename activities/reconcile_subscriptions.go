@@ -105,12 +105,18 @@ func (s *subscriptionsRun) bring(ctx context.Context, claim *held, ids []string)
 	if err != nil {
 		return err
 	}
+	if err = s.linkOrders(ctx, all); err != nil {
+		return err
+	}
 	for _, one := range all {
-		if err := s.finish(ctx, one, seenAt); err != nil {
-			return err
+		if err = s.finish(ctx, one, seenAt); err != nil {
+			break
 		}
 	}
-	return nil
+	if kept := s.keepBrought(ctx); err == nil {
+		err = kept
+	}
+	return err
 }
 
 func (s *subscriptionsRun) load(ctx context.Context, ids []string) ([]*agreement, error) {
@@ -412,14 +418,6 @@ func (s *subscriptionsRun) factDifferences(plan domain.Entry, row sage.Opportuni
 
 // finish records what became of a subscription.
 func (s *subscriptionsRun) finish(ctx context.Context, one *agreement, seenAt time.Time) error {
-	if kept := one.keeper(); kept != nil && one.fault == nil && !one.waits {
-		if err := s.linkOrders(ctx, one, kept.ID); err != nil {
-			if !gaveUp(ctx, err) {
-				return err
-			}
-			one.fault = err
-		}
-	}
 	var entries []store.LedgerEntry
 	seen := map[int64]bool{}
 	for _, row := range one.rows {
@@ -444,12 +442,63 @@ func (s *subscriptionsRun) finish(ctx context.Context, one *agreement, seenAt ti
 		return s.sage.Store.PutEntries(ctx, entries)
 	}
 	s.count(one.created, one.updated)
-	return s.brought(ctx, one.id, entries, one.plan)
+	s.brought(one.id, entries, one.plan)
+	return nil
 }
 
-// linkOrders names the opportunity in the orders of the subscription: the one it was subscribed by, and those that stand
-// for its payments. An order that belongs to another opportunity is left there.
-func (s *subscriptionsRun) linkOrders(ctx context.Context, one *agreement, opportunity int64) error {
+// linkOrders names the opportunities in the orders of their subscriptions. An order that belongs to another opportunity is
+// left there. The orders of all are looked for together.
+func (s *subscriptionsRun) linkOrders(ctx context.Context, all []*agreement) error {
+	owners := map[int64]*agreement{}
+	for _, one := range all {
+		if one.keeper() == nil || one.fault != nil || one.waits {
+			continue
+		}
+		orders, err := s.ordersOf(ctx, one)
+		if err != nil {
+			return err
+		}
+		for _, id := range orders {
+			if owners[id] == nil {
+				owners[id] = one
+			}
+		}
+	}
+	for some := range slices.Chunk(unique(slices.Collect(maps.Keys(owners))), broughtAtOnce) {
+		doing(ctx, "linking orders")
+		rows, err := s.conn.Orders.Find(ctx, sage.In("id", some...))
+		if err != nil && !gaveUp(ctx, err) {
+			return err
+		}
+		if err != nil {
+			for _, id := range some {
+				owners[id].fault = err
+			}
+		}
+		for _, row := range rows {
+			if err := s.linkOrder(ctx, owners[row.ID], row); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *subscriptionsRun) linkOrder(ctx context.Context, one *agreement, row sage.Order) error {
+	if one == nil || one.fault != nil || row.OpportunityID.IsSet() || row.Locked() != "" {
+		return nil
+	}
+	opportunity := one.keeper().ID
+	err := s.conn.Orders.Update(ctx, row.ID, sage.OrderFields{OpportunityID: &opportunity})
+	if err != nil && gaveUp(ctx, err) {
+		one.fault = err
+		return nil
+	}
+	return err
+}
+
+// ordersOf are the orders of a subscription at Sage: the one it was subscribed by, and those that stand for its payments.
+func (s *subscriptionsRun) ordersOf(ctx context.Context, one *agreement) ([]int64, error) {
 	names := []string{one.plan.OrderID}
 	if s.conn.settings.Books.RenewalOrders && one.plan.SubscriptionID != "" {
 		payments, _, err := s.sage.Store.Entries(ctx, store.EntryFilter{
@@ -457,7 +506,7 @@ func (s *subscriptionsRun) linkOrders(ctx context.Context, one *agreement, oppor
 			Page: store.Page{Limit: booksPageSize},
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, e := range payments {
 			names = append(names, cmp.Or(e.OrderID, renewalPrefix+e.ID))
@@ -470,26 +519,11 @@ func (s *subscriptionsRun) linkOrders(ctx context.Context, one *agreement, oppor
 		}
 		rec, inBooks, err := s.sage.Store.Order(ctx, s.in.Location, name)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if inBooks {
 			orders = append(orders, rec.SageID)
 		}
 	}
-	for some := range slices.Chunk(unique(orders), broughtAtOnce) {
-		doing(ctx, "linking orders")
-		rows, err := s.conn.Orders.Find(ctx, sage.In("id", some...))
-		if err != nil {
-			return err
-		}
-		for _, row := range rows {
-			if row.OpportunityID.IsSet() || row.Locked() != "" {
-				continue
-			}
-			if err := s.conn.Orders.Update(ctx, row.ID, sage.OrderFields{OpportunityID: &opportunity}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return orders, nil
 }

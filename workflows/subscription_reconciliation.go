@@ -176,7 +176,7 @@ func (r *reconciliation) read(ctx workflow.Context, summary string, step any) er
 	window.From, window.To = r.at.From, r.at.To
 	var page activities.BooksPage
 	err := workflow.ExecuteActivity(sweepStep(ctx, summary), step, activities.ReadBooksInput{
-		Location: r.in.Location, Window: window, At: r.at.At, Again: r.in.Again,
+		Location: r.in.Location, Window: window, At: r.at.At, Again: r.in.Again, More: r.at.To.Before(r.at.Window.To),
 	}).Get(ctx, &page)
 	if err != nil {
 		return err

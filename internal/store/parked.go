@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -68,10 +70,18 @@ func (s *Store) Park(ctx context.Context, p Parked) error {
 	return nil
 }
 
-// Unpark takes an object off the parked items. One that is not parked is no error.
-func (s *Store) Unpark(ctx context.Context, location, process, objectID string) error {
-	if _, err := s.write.ExecContext(ctx, deleteParked, location, process, objectID); err != nil {
-		return fmt.Errorf("unpark %s of %s: %w", objectID, process, err)
+// Unpark takes objects off the parked items. One that is not parked is no error.
+func (s *Store) Unpark(ctx context.Context, location, process string, objectIDs ...string) error {
+	sorted := slices.Compact(slices.Sorted(slices.Values(objectIDs)))
+	err := s.inBatches(ctx, len(sorted), func(tx *sql.Tx, from, to int) error {
+		q := query{}
+		q.WriteString("DELETE FROM parked WHERE location = " + q.arg(location) + " AND process = " + q.arg(process))
+		q.WriteString(" AND object_id IN " + q.list(anys(sorted[from:to])...))
+		_, err := tx.ExecContext(ctx, q.String(), q.args...)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("unpark %d objects of %s: %w", len(sorted), process, err)
 	}
 	return nil
 }
