@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ type example struct {
 	records map[string][]sage.Record // at Sage, by resource
 	orders  []store.OrderRecord
 	links   []store.Link
+	entries []store.LedgerEntry
 }
 
 // apart is how long before the original each copy of a transaction or an order was made, so that no list has hundreds of
@@ -106,6 +108,16 @@ func (e *example) learn(ctx context.Context, from *stack.Stack) error {
 			e.orders = append(e.orders, rec)
 		}
 	}
+	for page := (store.Page{Limit: 1000}); ; {
+		some, next, err := from.Store.Entries(ctx, store.EntryFilter{Location: from.Location(), Page: page})
+		if err != nil {
+			return err
+		}
+		e.entries = append(e.entries, some...)
+		if page.After = next; next == "" {
+			break
+		}
+	}
 	var extIDs []string
 	for _, c := range e.past.History.Contacts {
 		extIDs = append(extIDs, domain.ContactExtID(c.ID))
@@ -124,14 +136,25 @@ func (e *example) learn(ctx context.Context, from *stack.Stack) error {
 	return nil
 }
 
-// settle puts into Sage and into the store what so many copies of the example have there: customers and orders, and where
-// booked, the rows of sales and the opportunities as well. Of those the ledger knows nothing: it is as if it were lost.
-func (e example) settle(ctx context.Context, into *stack.Stack, n int, booked bool) error {
+// kept is what is there already of so many copies of the example.
+type kept int
+
+const (
+	// keptOrders: Sage has the customers and the orders, and the store knows them.
+	keptOrders kept = iota
+	// keptAtSage: Sage has all. It is as if the ledger were lost.
+	keptAtSage
+	// keptInLedger: the ledger has all, too.
+	keptInLedger
+)
+
+// settle puts into Sage and into the store what so many copies of the example have there.
+func (e example) settle(ctx context.Context, into *stack.Stack, n int, what kept) error {
 	s := settling{example: e, into: into, ids: map[string]map[int64]int64{}}
 	if err := s.customers(); err != nil {
 		return err
 	}
-	made, err := s.books(n, booked)
+	made, err := s.books(n, what != keptOrders)
 	if err != nil {
 		return err
 	}
@@ -143,6 +166,12 @@ func (e example) settle(ctx context.Context, into *stack.Stack, n int, booked bo
 				return err
 			}
 		}
+		if what != keptInLedger {
+			continue
+		}
+		if err := s.ledger(ctx, i, made); err != nil {
+			return err
+		}
 	}
 	var links []store.Link
 	for _, l := range e.links {
@@ -151,6 +180,41 @@ func (e example) settle(ctx context.Context, into *stack.Stack, n int, booked bo
 		links = append(links, l)
 	}
 	return into.Store.PutLinks(ctx, links...)
+}
+
+// ledger enters a copy of what the example's ledger has, as agreed on.
+func (s *settling) ledger(ctx context.Context, n int, made map[string]int64) error {
+	var entries []store.LedgerEntry
+	var agreed []store.Agreement
+	for _, e := range s.entries {
+		e.Location, e.ID, e.OrderID, e.SubscriptionID = s.into.Location(), other(e.ID, n), other(e.OrderID, n), otherGateway(e.SubscriptionID, n)
+		if e.Kind != domain.SubscriptionEntry && (e.Side == domain.HighLevelSide || e.Kind == domain.OrderEntry) {
+			e.At, e.UpdatedAt = e.At.Add(-time.Duration(n)*apart), e.UpdatedAt.Add(-time.Duration(n)*apart)
+		}
+		if kind, id, rest := splitExtID(e.ExtID); id != "" {
+			e.ExtID = kind + other(id, n) + rest
+			e.Record = strconv.FormatInt(made[e.ExtID], 10)
+		}
+		entries = append(entries, e)
+		if e.Side == domain.HighLevelSide {
+			agreed = append(agreed, store.Agreement{Kind: e.Kind, ID: e.ID, Digest: e.Entry.Digest()})
+		}
+	}
+	if err := s.into.Store.PutEntries(ctx, entries); err != nil {
+		return err
+	}
+	return s.into.Store.Agree(ctx, s.into.Location(), agreed...)
+}
+
+// otherGateway is the payment provider's id of a copied subscription, as the sandbox makes it of HighLevel's.
+func otherGateway(id string, n int) string {
+	if own, ours := strings.CutPrefix(id, "sub_"); ours {
+		return "sub_" + other(own, n)
+	}
+	if own, ours := strings.CutPrefix(id, "I-"); ours {
+		return "I-" + strings.ToUpper(other(own, n))
+	}
+	return id
 }
 
 // settling copies the example's records into a tenant.
