@@ -32,6 +32,8 @@ func TestLastingFiguresAreThoseOfTheMonth(t *testing.T) {
 		func(f *books.Figures) { f.Unknown = books.Subscribers{Count: 1, Amount: euro(9)} },
 		func(f *books.Figures) { f.New = books.Subscribers{Count: 1, Amount: euro(9)} },
 		func(f *books.Figures) { f.Churned = books.Subscribers{Count: 1, Amount: euro(9)} },
+		func(f *books.Figures) { f.Movement.Start, f.Movement.Lost = euro(9), euro(9) },
+		func(f *books.Figures) { f.Movement.Start, f.Movement.Contraction = euro(9), euro(9) },
 	} {
 		digest := line(change).Lasting()
 		require.False(t, seen[digest], i)

@@ -123,6 +123,7 @@ func conformance(t *testing.T, address func(*testing.T) string) {
 		{"upgrade from before the books", testUpgradeOfFulfillments},
 		{"upgrade from before the history", testUpgradeOfBooks},
 		{"refund written by many", testRefundRace},
+		{"statistics", testStatistics},
 		{"lifecycle changed by many", testFulfillmentRace},
 		{"secrets go", testSecretsGo},
 		{"connection changed by many", testConnectionRace},

@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -335,6 +336,27 @@ func testRefundRace(t *testing.T, address string) {
 		require.Positive(t, step.Amount.Minor)
 	}
 	require.EqualValues(t, 80, sum)
+}
+
+// testStatistics: when a long run has ended, the database has counted what it brought.
+func testStatistics(t *testing.T, address string) {
+	s := open(t, address)
+	var all []store.LedgerEntry
+	for i := range 500 {
+		all = append(all, payment(fmt.Sprint("t", i), monday, euro(1)))
+	}
+	require.NoError(t, s.PutEntries(t.Context(), all))
+	run := store.Progress{Location: here, Run: "backfill", UpdatedAt: monday}
+	require.NoError(t, s.PutProgress(t.Context(), run))
+	run.EndedAt = monday
+	require.NoError(t, s.PutProgress(t.Context(), run))
+	statement := `SELECT COUNT(*) FROM sqlite_stat1 WHERE tbl = 'entries'`
+	if strings.HasPrefix(address, "postgres") {
+		statement = `SELECT CAST(reltuples AS BIGINT) / 500 FROM pg_class WHERE relname = 'entries' AND relkind = 'r'`
+	}
+	var counted int64
+	require.NoError(t, raw(t, address).QueryRow(statement).Scan(&counted))
+	require.Positive(t, counted)
 }
 
 func onSQLite(t *testing.T) *store.Store {
