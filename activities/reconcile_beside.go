@@ -207,7 +207,7 @@ func (p *paymentsRun) enterOrder(ctx context.Context, one *payment, order sage.O
 	there.At = here.At
 	entries := []store.LedgerEntry{{Location: p.in.Location, Entry: here}}
 	if ours {
-		entries = append(entries, store.LedgerEntry{Location: p.in.Location, Entry: asRecord(there, audit)})
+		entries = append(entries, store.LedgerEntry{Location: p.in.Location, Entry: p.words.asRecord(there, audit)})
 	}
 	if err := p.sage.Store.PutEntries(ctx, entries); err != nil {
 		return err

@@ -112,6 +112,11 @@ func (l *Ledger) sinceAtSage(ctx context.Context, in OpenBooksWindowInput, windo
 func (l *Ledger) closeBooksWindow(ctx context.Context, in CloseBooksWindowInput) error {
 	window := in.Window
 	next := in.SageNewest
+	if next.After(window.Opened) {
+		// What changed since the run began was seen by the lists that were read later, and not by those before: a run may
+		// have been stopped for days in between. Sage's clock may run ahead, for which its readings reach back by a day.
+		next = window.Opened
+	}
 	if next.IsZero() {
 		next = window.SageSince
 	}

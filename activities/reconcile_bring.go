@@ -74,7 +74,10 @@ func (b *booksRun) prepare(ctx context.Context, opportunities bool) (err error) 
 	if b.words, err = b.conn.booksWords(ctx, opportunities); err != nil {
 		return err
 	}
-	return b.recall(ctx)
+	b.own.made = map[int64]bool{}
+	b.own.user, err = b.sage.ownUser(ctx, b.in.Location)
+	b.words.own = b.own.user
+	return err
 }
 
 const (

@@ -1,13 +1,17 @@
 package activities_test
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tallystick/tallystick/activities"
 	"github.com/tallystick/tallystick/domain"
+	ledgerbooks "github.com/tallystick/tallystick/internal/books"
 	"github.com/tallystick/tallystick/internal/store"
+	"github.com/tallystick/tallystick/sandbox/faults"
 	ghlbox "github.com/tallystick/tallystick/sandbox/ghl"
 	sagebox "github.com/tallystick/tallystick/sandbox/sage"
 )
@@ -97,4 +101,67 @@ func TestWhatBelongsToARowIsMadeThoughTheRowAgrees(t *testing.T) {
 	require.Len(t, orders, 1)
 	require.Equal(t, b.opportunity(sub.ID).ID, orders[0].Int("opportunityId"))
 	require.Zero(t, sum.compared[domain.OrderEntry].Differences)
+}
+
+// TestACopyThatPeopleMadeIsTheirsToJudge also where nobody touched it since: no repair is promised that never comes.
+func TestACopyThatPeopleMadeIsTheirsToJudge(t *testing.T) {
+	b := newBooks(t, worldOptions{})
+	paid := b.renew(b.subscribed().ID, time.Now().AddDate(0, 0, -9))
+	b.reconcile(false)
+	row := b.rows()["ghl:txn:"+paid.ID]
+	copied, err := b.sage.PeopleCreate("sales", map[string]any{"accountId": row.Int("accountId"), "accountExtId": "A", "salesRepExtId": "R",
+		"extId": "ghl:txn:" + paid.ID, "date": row.Time("date").Format(time.DateTime), "total": 49})
+	require.NoError(t, err)
+	b.reconcile(false)
+	plan := ledgerbooks.NewPlan(b.store, b.ghl.Location())
+	_, err = ledgerbooks.Compare(t.Context(), b.store, ledgerbooks.Query{Location: b.ghl.Location(), Now: time.Now().Add(time.Hour)}, func(r ledgerbooks.Row) error {
+		require.Equal(t, strconv.FormatInt(copied, 10), r.Record)
+		require.Equal(t, ledgerbooks.Edited, r.Cause)
+		return plan.Add(t.Context(), r)
+	})
+	require.NoError(t, err)
+	require.Len(t, plan.Steps, 1)
+	require.Equal(t, ledgerbooks.ByPerson, plan.Steps[0].Action)
+}
+
+// TestARunThatWasStoppedForDaysSkipsNothingOfSages: its later lists are younger than its first.
+func TestARunThatWasStoppedForDaysSkipsNothingOfSages(t *testing.T) {
+	b := newBooks(t, worldOptions{})
+	opened := time.Now().Add(-72 * time.Hour)
+	window := activities.BooksWindow{From: opened, To: opened, Opened: opened, Full: true}
+	require.NoError(t, b.ledger.CloseBooksWindow(t.Context(), activities.CloseBooksWindowInput{
+		Location: b.ghl.Location(), Window: window, Backfill: true, SageNewest: time.Now(),
+	}))
+	next, err := b.ledger.OpenBooksWindow(t.Context(), activities.OpenBooksWindowInput{Location: b.ghl.Location(), Now: time.Now()})
+	require.NoError(t, err)
+	require.False(t, next.Full)
+	require.False(t, next.SageSince.After(opened), "%s", next.SageSince)
+}
+
+// TestAPaymentThatTookDaysBelongsToTheDayItCameIn, though it was made before the books began.
+func TestAPaymentThatTookDaysBelongsToTheDayItCameIn(t *testing.T) {
+	b := newBooks(t, worldOptions{})
+	sub := b.subscribed()
+	paid, err := b.ghl.Renew(sub.ID, ghlbox.NewPayment{At: time.Now().AddDate(0, 0, -5), Status: "pending"})
+	require.NoError(t, err)
+	require.NoError(t, b.ghl.SettlePayment(paid.ID, "succeeded"))
+	old := b.renew(sub.ID, time.Now().AddDate(0, 0, -4))
+	window := activities.BooksWindow{From: time.Now().AddDate(0, 0, -10), To: time.Now(), Began: time.Now().AddDate(0, 0, -1), Opened: time.Now()}
+	_, err = b.read.ReadTransactions(t.Context(), activities.ReadBooksInput{Location: b.ghl.Location(), Window: window})
+	require.NoError(t, err)
+	entries, _, err := b.store.Entries(t.Context(), store.EntryFilter{Location: b.ghl.Location(), IDs: []string{paid.ID, old.ID}})
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	require.Equal(t, paid.ID, entries[0].ID)
+}
+
+// TestASubscriptionThatIsNotFoundOnceIsReadByTheNextRun.
+func TestASubscriptionThatIsNotFoundOnceIsReadByTheNextRun(t *testing.T) {
+	b := newBooks(t, worldOptions{})
+	sub := b.subscribed()
+	b.faults.Next("ghl.subscriptions.get", faults.Fault{Kind: faults.Status, Status: 400, Body: `{"statusCode":400,"message":"Subscription not found"}`})
+	b.reconcile(false)
+	require.Empty(t, b.sage.Live("opportunities"))
+	b.reconcile(false)
+	b.opportunity(sub.ID)
 }

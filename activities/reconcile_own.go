@@ -22,11 +22,10 @@ type own struct {
 	made map[int64]bool
 }
 
-// recall reads who we were at the last time.
-func (b *booksRun) recall(ctx context.Context) error {
-	links, err := b.sage.Store.Links(ctx, b.in.Location, ownUserLink, ownUserID)
-	b.own = own{user: links[ownUserID].SageID, made: map[int64]bool{}}
-	return err
+// ownUser is who we were at the last time, 0 where that is not known.
+func (a *Sage) ownUser(ctx context.Context, location string) (int64, error) {
+	links, err := a.Store.Links(ctx, location, ownUserLink, ownUserID)
+	return links[ownUserID].SageID, err
 }
 
 // learn takes its maker from a record that was read, if this step made it.
@@ -34,7 +33,7 @@ func (b *booksRun) learn(ctx context.Context, a sage.Audit) error {
 	if !b.own.made[a.ID] || !a.CreatedBy.IsSet() || a.CreatedBy.ID == b.own.user {
 		return nil
 	}
-	b.own.user = a.CreatedBy.ID
+	b.own.user, b.words.own = a.CreatedBy.ID, a.CreatedBy.ID
 	return b.sage.Store.PutLinks(ctx, store.Link{
 		Location: b.in.Location, Kind: ownUserLink, ExtID: ownUserID, SageID: b.own.user,
 	})

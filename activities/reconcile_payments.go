@@ -565,7 +565,7 @@ func (p *paymentsRun) atSage(one *payment, seenAt time.Time) []store.LedgerEntry
 	for _, row := range one.rows {
 		if _, e, ours := p.words.ofSale(row.Sale); ours {
 			seen[row.ID] = true
-			entries = append(entries, store.LedgerEntry{Location: p.in.Location, Entry: asRecord(e, row.Audit), SeenAt: seenAt})
+			entries = append(entries, store.LedgerEntry{Location: p.in.Location, Entry: p.words.asRecord(e, row.Audit), SeenAt: seenAt})
 		}
 	}
 	for _, e := range one.known {

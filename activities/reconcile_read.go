@@ -202,6 +202,14 @@ func (r *reading) keep(ctx context.Context) error {
 	return nil
 }
 
+// paidAt is when money came in: a bank may take days from when a payment was made.
+func paidAt(t ghl.Transaction) time.Time {
+	if t.FulfilledAt.IsZero() {
+		return t.CreatedAt
+	}
+	return t.FulfilledAt
+}
+
 // early tells whether a row is from before the books began and nothing of it is in them.
 func (r *reading) early(ctx context.Context, at time.Time, order string, before []store.LedgerEntry) (bool, error) {
 	if len(before) > 0 || at.IsZero() || !at.Before(r.in.Window.Began) {
@@ -326,7 +334,7 @@ func (r *reading) transaction(ctx context.Context, t ghl.Transaction, paid, refu
 	if strings.EqualFold(t.EntityType, "invoice") {
 		e.Name = invoicePayment
 	}
-	if early, err := r.early(ctx, t.CreatedAt, e.OrderID, paid); early || err != nil {
+	if early, err := r.early(ctx, e.At, e.OrderID, paid); early || err != nil {
 		return false, err
 	}
 	if _, known := clearings[strings.ToLower(strings.TrimSpace(t.Status))]; !known && payment.Refunded.Minor > 0 {
@@ -401,7 +409,7 @@ func (r *reading) lookForOrder(ctx context.Context, t ghl.Transaction) (inBooks 
 	} else if _, inBooks, err = r.g.Store.Order(ctx, location, t.EntityID); err != nil || inBooks {
 		return inBooks, err
 	}
-	if !t.CreatedAt.IsZero() && t.CreatedAt.Before(r.in.Window.Began) {
+	if at := paidAt(t); !at.IsZero() && at.Before(r.in.Window.Began) {
 		return inBooks, nil
 	}
 	_, parked, err := r.g.Store.ParkedItem(ctx, location, process, t.EntityID)

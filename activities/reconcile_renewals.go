@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tallystick/tallystick/clients/ghl"
@@ -41,8 +42,9 @@ func (g *GHL) readSubscriptions(ctx context.Context, in ReadBooksInput) (BooksPa
 	for i, row := range rows {
 		doing(ctx, fmt.Sprintf("reading subscription %d of %d of the page", i+1, len(rows)))
 		full, err := client.Subscriptions.Get(ctx, row.ID)
-		if ghl.IsNotFound(err) {
-			continue // gone since the list was made, which proves nothing
+		if ghl.IsNotFound(err) { // gone since the list was made, which proves nothing; the next run asks again
+			seen = slices.DeleteFunc(seen, func(s store.Sighting) bool { return s.ID == row.ID })
+			continue
 		}
 		if err == nil {
 			err = r.subscription(ctx, fullOf(row, full), before[row.ID])

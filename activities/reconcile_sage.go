@@ -108,6 +108,9 @@ func (r *sageReading) run(ctx context.Context) (err error) {
 	if r.words, err = r.conn.booksWords(ctx, r.in.Part == SageOpportunities || r.in.Part == SageUnlisted); err != nil {
 		return err
 	}
+	if r.words.own, err = r.sage.ownUser(ctx, r.in.Location); err != nil {
+		return err
+	}
 	var entries []store.LedgerEntry
 	doing(ctx, "reading what changed at Sage")
 	switch r.in.Part {
@@ -180,7 +183,7 @@ func readList[T sage.Record, F any](
 				r.page.Newest = touched
 			}
 			if ours {
-				entries = append(entries, store.LedgerEntry{Location: r.in.Location, Entry: asRecord(e, audit), SeenAt: r.seenAt})
+				entries = append(entries, store.LedgerEntry{Location: r.in.Location, Entry: r.words.asRecord(e, audit), SeenAt: r.seenAt})
 			}
 			if rows == limit {
 				break
@@ -226,9 +229,17 @@ func refusesFilter(err error) bool {
 	return e != nil && (e.Code == sage.CodeFilter || e.Status == http.StatusBadRequest && e.Code == "")
 }
 
-// editedByOthers tells whether somebody else than its maker wrote a record last (A59).
-func editedByOthers(a sage.Audit) bool {
-	return a.UpdatedBy.IsSet() && a.CreatedBy.IsSet() && a.UpdatedBy.ID != a.CreatedBy.ID
+// editedByOthers tells whether somebody else than we wrote a record last or, as long as it is not known who we are,
+// somebody else than its maker (A59).
+func (w booksWords) editedByOthers(a sage.Audit) bool {
+	last := a.CreatedBy
+	if a.UpdatedBy.IsSet() {
+		last = a.UpdatedBy
+	}
+	if w.own != 0 {
+		return last.IsSet() && last.ID != w.own
+	}
+	return a.CreatedBy.IsSet() && last.ID != a.CreatedBy.ID
 }
 
 // unlistedAtOnce is how many records are looked for in a call.
@@ -287,31 +298,31 @@ func (c *connection) lookUp(
 	}
 	switch kind {
 	case domain.OrderEntry:
-		return foundBy(ctx, c.Orders.Resource, ids, words.ofOrder)
+		return foundBy(ctx, words, c.Orders.Resource, ids, words.ofOrder)
 	case domain.SubscriptionEntry:
-		return foundBy(ctx, c.Opportunities.Resource, ids, words.ofOpportunity)
+		return foundBy(ctx, words, c.Opportunities.Resource, ids, words.ofOpportunity)
 	}
-	return foundBy(ctx, c.Sales.Resource, ids, words.ofSale)
+	return foundBy(ctx, words, c.Sales.Resource, ids, words.ofSale)
 }
 
 func foundBy[T sage.Record, F any](
-	ctx context.Context, in *sage.Resource[T, F], ids []int64, entry func(T) (sage.Audit, domain.Entry, bool),
+	ctx context.Context, words booksWords, in *sage.Resource[T, F], ids []int64, entry func(T) (sage.Audit, domain.Entry, bool),
 ) (map[string]domain.Entry, error) {
 	rows, err := in.Find(ctx, sage.In("id", ids...))
 	found := make(map[string]domain.Entry, len(rows))
 	for _, row := range rows {
 		audit, e, ours := entry(row)
 		if ours {
-			e = asRecord(e, audit)
+			e = words.asRecord(e, audit)
 			found[e.Record] = e
 		}
 	}
 	return found, err
 }
 
-func asRecord(e domain.Entry, audit sage.Audit) domain.Entry {
+func (w booksWords) asRecord(e domain.Entry, audit sage.Audit) domain.Entry {
 	e.Side, e.Record, e.Gone = domain.SageSide, strconv.FormatInt(audit.ID, 10), bool(audit.Deleted)
-	e.Edited, e.UpdatedAt = editedByOthers(audit), audit.TouchedAt()
+	e.Edited, e.UpdatedAt = w.editedByOthers(audit), audit.TouchedAt()
 	return e
 }
 
@@ -457,6 +468,8 @@ type booksWords struct {
 	currencies map[int64]domain.Currency
 	stages     map[int64]domain.Stage
 	fields     tenant // with the schema of opportunities
+	// own is our user, 0 as long as it is not known.
+	own int64
 }
 
 // booksWords reads them; one call where opportunities are concerned, since the tenant's fields are not remembered.

@@ -423,7 +423,7 @@ func (s *subscriptionsRun) finish(ctx context.Context, one *agreement, seenAt ti
 	for _, row := range one.rows {
 		if audit, e, ours := s.words.ofOpportunity(row); ours {
 			seen[row.ID] = true
-			entries = append(entries, store.LedgerEntry{Location: s.in.Location, Entry: asRecord(e, audit), SeenAt: seenAt})
+			entries = append(entries, store.LedgerEntry{Location: s.in.Location, Entry: s.words.asRecord(e, audit), SeenAt: seenAt})
 		}
 	}
 	for _, e := range one.known {
