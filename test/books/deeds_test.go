@@ -161,10 +161,17 @@ func (w *world) atSage() {
 		row := w.row(domain.TransactionExtID(w.renewal("of which people delete the row").ID))
 		require.NoError(w, people.PeopleDelete("sales", row.ID))
 	}
-	refunded := func(c *shop.Charge) bool { return c.OrderID == "" && c.Refunded.Minor > 0 }
+	refunded := func(c *shop.Charge) bool {
+		return c.Refunded.Minor > 0 && len(w.sales(domain.RefundExtID(c.ID, c.Refunded.Minor), time.Time{})) == 1
+	}
 	edited, deleted := w.charge("a refund that people edit", refunded), w.charge("a refund that people delete", refunded)
 	require.NoError(w, people.PeopleUpdate("sales", w.row(domain.RefundExtID(edited.ID, edited.Refunded.Minor)).ID, map[string]any{"total": json.Number("-0.01")}))
 	require.NoError(w, people.PeopleDelete("sales", w.row(domain.RefundExtID(deleted.ID, deleted.Refunded.Minor)).ID))
+
+	order := w.only("salesorders", domain.OrderExtID(w.charge("an order that people edit", func(c *shop.Charge) bool {
+		return c.OrderID != "" && c.Refunded.IsZero()
+	}).OrderID))
+	require.NoError(w, people.PeopleUpdate("salesorders", order.ID, map[string]any{"total": json.Number("3.21")}))
 
 	opportunity := w.opportunity(w.plan("to be edited in Sage", active).ID)
 	require.NoError(w, people.PeopleUpdate("opportunities", opportunity.ID, map[string]any{
