@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -92,8 +93,8 @@ func (b *bringing) refersToSale(row sage.Order) bool {
 }
 
 // dropDuplicates removes what a write of unknown outcome may leave: a second order of ours. Only one that is plainly our
-// own doing is removed, made by the same user as the order that is kept and touched by nobody else; another, such as a
-// copy that people made, is theirs to judge.
+// own doing is removed, made by our user, or the one who made the order that is kept as long as ours is not known, and
+// touched by nobody else; another, such as a copy that people made, is theirs to judge.
 func (b *bringing) dropDuplicates(ctx context.Context, kept sage.Order, ours []sage.Order) error {
 	for _, surplus := range ours {
 		if surplus.ID == kept.ID {
@@ -104,7 +105,12 @@ func (b *bringing) dropDuplicates(ctx context.Context, kept sage.Order, ours []s
 		if err != nil {
 			return err
 		}
-		if b.record.Adopted || markIn(kept.InternalComment) != "" || !untouched(surplus, lines, kept.CreatedBy.ID) {
+		by, err := b.sage.ownUser(ctx, b.in.Sale.Location)
+		if err != nil {
+			return err
+		}
+		by = cmp.Or(by, kept.CreatedBy.ID)
+		if b.record.Adopted || markIn(kept.InternalComment) != "" || !untouched(surplus, lines, by) {
 			return b.conflict(ours, "several Sage orders bear the external id of this sale, and not all of them are our doing; "+
 				"delete all but one")
 		}

@@ -165,3 +165,24 @@ func TestASubscriptionThatIsNotFoundOnceIsReadByTheNextRun(t *testing.T) {
 	b.reconcile(false)
 	b.opportunity(sub.ID)
 }
+
+// TestCopiesOfAnOrderStayThoughOursIsGone: two orders of one maker are no more ours than two rows are.
+func TestCopiesOfAnOrderStayThoughOursIsGone(t *testing.T) {
+	b := newBooks(t, worldOptions{})
+	b.renew(b.subscribed().ID, time.Now().AddDate(0, 0, -9))
+	b.reconcile(false)
+	order := b.shirtOrder("EUR", b.customer())
+	b.pay(order.ID, domain.Money{})
+	b.mustPass(order.ID)
+	ours := b.sage.OrdersByExtID("ghl:order:" + order.ID)[0]
+	for range 2 {
+		_, err := b.sage.PeopleCreate("salesorders", map[string]any{"extId": "ghl:order:" + order.ID, "reference": ours.Text("reference"), "branchId": ours.Int("branchId"),
+			"salesRepId": ours.Int("salesRepId"), "statusId": ours.Int("statusId"), "accountId": ours.Int("accountId")})
+		require.NoError(t, err)
+	}
+	require.NoError(t, b.sage.PeopleDelete("salesorders", ours.ID))
+	require.NoError(t, b.ghl.EditOrder(order.ID, func(o *ghlbox.Order) { o.Status = "completed" }))
+	_, err := b.pass(order.ID)
+	require.Len(t, b.sage.OrdersByExtID("ghl:order:"+order.ID), 2)
+	require.Equal(t, activities.Conflict, kindOf(err))
+}
