@@ -10,8 +10,8 @@ import (
 // The link by which the store remembers which user of Sage our key belongs to. No endpoint tells: it is the maker that
 // records of ours turn out to have (A59).
 const (
-	ownUserLink store.LinkKind = "user"
-	ownUserID                  = "ghl:self"
+	ownUserLink = store.LinkKind("user")
+	ownUserID   = "ghl:self"
 )
 
 // own tells what we made from what people made.
