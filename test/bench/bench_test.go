@@ -47,10 +47,13 @@ func TestBenchmarkRuns(t *testing.T) {
 	require.Regexp(t, `e, (calls to Sage|calls to HighLevel|billable actions) a day per order, 300 open to 100\s+0\.\d+\s`, out.String())
 	require.Regexp(t, `e: a look that finds nothing new\s+2\s+1\s+3\s`, out.String(), "one read of each kind, and no write")
 	require.Contains(t, out.String(), "ghl.fulfillments.create 1,", "what was sent from Sage is posted once")
+	require.Regexp(t, `f: of all calls, writes\s+0\s+0\s`, out.String(), "books that agree are written to by nobody")
+	require.Regexp(t, `f, pages per unchanged transaction\s+0\.\d+\s+no more than of \d+: [01]\.\d+\s`, out.String())
 }
 
 func TestWrongUse(t *testing.T) {
-	for _, args := range [][]string{{"-rounds", "0"}, {"-seconds", "-1"}, {"-inflight", "0"}, {"-only", "all"}, {"more"}, {"-unknown"}} {
+	for _, args := range [][]string{{"-rounds", "0"}, {"-seconds", "-1"}, {"-inflight", "0"}, {"-only", "all"}, {"-transactions", "5"},
+		{"-transactions", "100,250"}, {"-transactions", "few"}, {"more"}, {"-unknown"}} {
 		var out bytes.Buffer
 		_, err := parse(args, &out)
 		require.Error(t, err, "%v", args)
@@ -143,4 +146,61 @@ func TestADayIsItsSweepsAndItsChanges(t *testing.T) {
 	require.InDelta(t, .5, r.growth(func(d shippingDay) float64 { return d.quiet(bill.sage) }), 1e-9)
 	require.Equal(t, map[string]int{"ghl.orders.list": 1}, bills(3, 0).without(bills(2, 0).calls).calls)
 	require.Equal(t, "a 1.5, b 2", inWords(map[string]int{"b": 4, "a": 3, "none": 0}, 2))
+}
+
+// The books' figures are worth nothing if counts that contradict the claims go through.
+func TestClaimsOfTheBooks(t *testing.T) {
+	sound := func(transactions, pages int) booksFigures {
+		f := booksFigures{transactions: transactions, changes: changes{refunds: 2, renewals: 1, cancelled: 1}}
+		f.quiet.calls = map[string]int{"ghl.transactions.list": pages, "sage.sales.list": 1, "sage.opportunities.schema": 1}
+		f.quiet.actions = map[string]int64{"activity": int64(pages)}
+		f.changed.calls = map[string]int{"ghl.transactions.list": pages, "sage.sales.list": 5, "sage.sales.create": 3, "sage.opportunities.update": 2}
+		return f
+	}
+	few, many := sound(1000, 10), sound(10000, 100)
+	r := results{books: []booksFigures{few, many}}
+	require.NoError(t, r.claims())
+	require.Equal(t, 11, few.quiet.pages())
+	require.Equal(t, 1, few.quiet.others())
+	require.Equal(t, 5, few.changed.writes())
+	require.Equal(t, 8, few.forChanges())
+	require.Equal(t, 1100*time.Millisecond+1*time.Second, sound(1, 10).quiet.underLimits().Round(100*time.Millisecond)+900*time.Millisecond)
+
+	for _, c := range []struct {
+		says  string
+		spoil func(f *booksFigures)
+	}{
+		{"written to 1 times", func(f *booksFigures) { f.quiet.calls["sage.sales.update"] = 1 }},
+		{"read one by one", func(f *booksFigures) { f.quiet.calls["ghl.subscriptions.get"] = 3; f.passed = 2 }},
+		{"beside the pages", func(f *booksFigures) { f.quiet.calls["sage.users.list"] = 1000 }},
+		{"the sides differ in 1", func(f *booksFigures) { f.quiet.Differences = 1 }},
+		{"and was written to 1 times", func(f *booksFigures) { f.lost.calls = map[string]int{"sage.sales.create": 1} }},
+		{"4 writes for changes that need 5", func(f *booksFigures) { f.changed.calls["sage.sales.create"] = 2 }},
+		{"more than 5 for each", func(f *booksFigures) { f.changed.calls["ghl.transactions.get"] = 80 }},
+		{"pages per record grow by 1.83", func(f *booksFigures) { f.quiet.calls["ghl.orders.list"] = 100 }},
+	} {
+		spoilt := sound(10000, 100)
+		c.spoil(&spoilt)
+		require.ErrorContains(t, (&results{books: []booksFigures{few, spoilt}}).claims(), c.says)
+	}
+}
+
+func TestCopiesAreToldApart(t *testing.T) {
+	require.Equal(t, "00a4567", other("1234567", 10))
+	require.Empty(t, other("", 10))
+	for extID, parts := range map[string][3]string{
+		"ghl:order:abc": {"ghl:order:", "abc", ""}, "ghl:refund:abc:250": {"ghl:refund:", "abc", ":250"}, "others": {},
+	} {
+		kind, id, rest := splitExtID(extID)
+		require.Equal(t, parts, [3]string{kind, id, rest})
+	}
+	e := example{past: pastOf(100, time.Now())}
+	past := e.times(3)
+	ids := map[string]bool{}
+	for _, p := range past.History.Payments {
+		require.False(t, ids[p.ID])
+		ids[p.ID] = true
+	}
+	require.Len(t, past.History.Payments, 3*len(e.past.History.Payments))
+	require.Len(t, past.History.Contacts, len(e.past.History.Contacts))
 }

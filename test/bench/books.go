@@ -147,6 +147,9 @@ func (b *benchmark) books(ctx context.Context) error {
 func (b *benchmark) bringAll(ctx context.Context, e *example, n int) error {
 	b.say("f: books of %d transactions, brought from nothing", n)
 	return b.inLibrary(ctx, fmt.Sprintf("books-new-%d", n), e.past, func(l *library) error {
+		if err := l.past.Seed(l.stack.GHL); err != nil {
+			return err
+		}
 		if err := l.bringUp(ctx, "everything, orders too"); err != nil {
 			return err
 		}
@@ -159,7 +162,7 @@ func (b *benchmark) bringRows(ctx context.Context, e example, n int) error {
 	b.say("f: books of %d transactions, brought where the orders are known", n)
 	copies := n / b.sizes[0]
 	return b.inLibrary(ctx, fmt.Sprintf("books-rows-%d", n), e.times(copies), func(l *library) error {
-		if err := e.settle(ctx, l.stack, copies, keptOrders); err != nil {
+		if err := l.settle(ctx, e, copies, keptOrders); err != nil {
 			return err
 		}
 		return l.bringUp(ctx, "payments and subscriptions")
@@ -205,7 +208,7 @@ func (b *benchmark) booksOf(ctx context.Context, e example, n int) error {
 		if n > lostAtMost {
 			what = keptInLedger
 		}
-		if err := e.settle(ctx, l.stack, copies, what); err != nil {
+		if err := l.settle(ctx, e, copies, what); err != nil {
 			return err
 		}
 		b.say("  all of it is there after %s", time.Since(began).Round(time.Millisecond))
@@ -255,7 +258,15 @@ func (l *library) measure(ctx context.Context, f *booksFigures, lost bool) (err 
 	return l.count(ctx, f)
 }
 
-// inLibrary starts the product with a past at HighLevel, does something, and stops it.
+// settle makes up what is there already. HighLevel is last: a sweep that comes with the schedules must find nothing to do.
+func (l *library) settle(ctx context.Context, e example, copies int, what kept) error {
+	if err := e.settle(ctx, l.stack, copies, what); err != nil {
+		return err
+	}
+	return l.past.Seed(l.stack.GHL)
+}
+
+// inLibrary starts the product for a past at HighLevel, which is still to be seeded, does something, and stops it.
 func (b *benchmark) inLibrary(ctx context.Context, namespace string, past shop.PastData, do func(*library) error) (err error) {
 	if err := newNamespace(ctx, b.ours.stack.TemporalAddress, namespace); err != nil {
 		return err
@@ -277,7 +288,7 @@ func (b *benchmark) inLibrary(ctx context.Context, namespace string, past shop.P
 	}
 	defer func() { err = errors.Join(err, l.stack.Stop(context.WithoutCancel(ctx))) }()
 	l.stack.GHL.SetWebhookURL("")
-	if err := past.Seed(l.stack.GHL); err != nil {
+	if err := atRest(ctx, l.stack.Temporal); err != nil {
 		return err
 	}
 	return do(l)

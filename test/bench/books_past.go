@@ -227,7 +227,7 @@ type settling struct {
 // references are the fields that lead to customers.
 var references = map[string]string{"accountId": "accounts", "accountId1": "accounts", "contactId": "contacts"}
 
-// of is a record with its references led to the new customers. An order's opportunity is left out, as it need not be there.
+// of is a record with its references led to the new customers, and without the one to an opportunity.
 func (s *settling) of(resource string, r sage.Record, at time.Time) sage.PastRecord {
 	fields := make(map[string]any, len(r.Fields))
 	for name, v := range r.Fields {
@@ -255,11 +255,41 @@ func (s *settling) customers() error {
 	return nil
 }
 
+// copied is a copy of a record, with the external id of the opportunity that it belongs to.
+type copied struct {
+	sage.PastRecord
+	opportunity string
+}
+
 // books copies what is in the books, in the order in which a running system would have made it, and gives ids by external
 // id.
 func (s *settling) books(n int, booked bool) (map[string]int64, error) {
+	records, err := s.copies(n, booked)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(records, func(a, b copied) int { return a.At.Compare(b.At) })
+	made := make(map[string]int64, len(records))
+	for _, r := range records {
+		if id := made[r.opportunity]; id != 0 {
+			r.Fields["opportunityId"] = id
+		}
+		ids, err := s.into.Sage.Seed([]sage.PastRecord{r.PastRecord})
+		if err != nil {
+			return made, err
+		}
+		made[r.Fields["extId"].(string)] = ids[0]
+	}
+	return made, nil
+}
+
+func (s *settling) copies(n int, booked bool) ([]copied, error) {
 	happened := s.moments()
-	var records []sage.PastRecord
+	opportunities := map[int64]string{}
+	for _, r := range s.records["opportunities"] {
+		opportunities[r.ID] = r.Text("extId")
+	}
+	var records []copied
 	for _, resource := range bookedResources {
 		if !booked && resource != "salesorders" {
 			continue
@@ -269,20 +299,15 @@ func (s *settling) books(n int, booked bool) (map[string]int64, error) {
 			if id == "" {
 				return nil, fmt.Errorf("the record %d of %s has the external id %q, which is none of ours", r.ID, resource, r.Text("extId"))
 			}
+			of, subscription, _ := splitExtID(opportunities[r.Int("opportunityId")])
 			for i := range n {
-				one := s.of(resource, r, happened[id].Add(-time.Duration(i)*apart))
+				one := copied{PastRecord: s.of(resource, r, happened[id].Add(-time.Duration(i)*apart)), opportunity: of + other(subscription, i)}
 				one.Fields["extId"] = kind + other(id, i) + rest
 				records = append(records, one)
 			}
 		}
 	}
-	slices.SortStableFunc(records, func(a, b sage.PastRecord) int { return a.At.Compare(b.At) })
-	ids, err := s.into.Sage.Seed(records)
-	made := make(map[string]int64, len(ids))
-	for i, id := range ids {
-		made[records[i].Fields["extId"].(string)] = id
-	}
-	return made, err
+	return records, nil
 }
 
 // moments are when the objects of the past last changed, by their ids.

@@ -105,7 +105,7 @@ func parse(args []string, errOut io.Writer) (options, error) {
 	}
 	if quick {
 		o.rounds, o.window, o.limited, o.inFlight, o.buyers = 1, time.Second, 2*time.Second, 4, 1
-		o.flooded, o.open, o.sizes = 10, []int{100, 300}, []int{60, 300}
+		o.flooded, o.open, o.sizes = 10, []int{100, 300}, []int{60, 180}
 	}
 	o.only = strings.Split(only, ",")
 	unknown := slices.ContainsFunc(o.only, func(name string) bool { return !slices.Contains(strings.Split(all, ","), name) })
