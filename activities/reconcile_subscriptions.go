@@ -395,7 +395,9 @@ func (s *subscriptionsRun) factDifferences(plan domain.Entry, row sage.Opportuni
 	var rest []fact
 	for _, f := range []fact{
 		{factSubscription, plan.Status}, {factWord, clip(word, nameLength)}, {factInterval, plan.Every.String()},
-		{factStarted, plan.At}, {factProduct, plan.ProductID},
+		{factStarted, plan.At},
+		// The list names no product. Where nothing tells it any more, such as after the store was lost, what was written stays.
+		{factProduct, cmp.Or(plan.ProductID, s.words.fact(row, factProduct))},
 	} {
 		field, ok := s.words.fields.fieldOf(f.name)
 		if !ok {
