@@ -117,14 +117,18 @@ func (w *world) upgrade() {
 	p.Amount = w.past.Prices[to].Amount
 }
 
-// chargebacks are of renewals that are in the books: their rows are for a person to judge. Of one of them a person did.
+// chargebacks are of payments that are in the books: their rows are for a person to judge. Of one of them a person did.
 func (w *world) chargebacks() {
-	for _, judged := range []bool{false, true} {
-		c := w.renewal("to be charged back")
+	entered := w.entered()
+	ofOrder := w.charge("a payment of an order to be charged back", func(c *shop.Charge) bool {
+		return c.OrderID != "" && c.Refunded.IsZero() && entered[domain.TransactionExtID(c.ID)]
+	})
+	judged := w.renewal("to be charged back and judged")
+	for _, c := range []*shop.Charge{w.renewal("to be charged back"), ofOrder, judged} {
 		row := w.row(domain.TransactionExtID(c.ID))
 		require.NoError(w, w.stack.GHL.Chargeback(c.ID))
 		c.Status = "disputed"
-		if judged {
+		if c == judged {
 			require.NoError(w, w.stack.Sage.PeopleDelete("sales", row.ID))
 			continue
 		}
@@ -132,9 +136,21 @@ func (w *world) chargebacks() {
 	}
 }
 
-// renewal chooses one that was never refunded.
+// renewal chooses one that was never refunded and has a row at Sage.
 func (w *world) renewal(what string) *shop.Charge {
-	return w.charge("a renewal "+what, func(c *shop.Charge) bool { return c.OrderID == "" && c.Refunded.IsZero() })
+	entered := w.entered()
+	return w.charge("a renewal "+what, func(c *shop.Charge) bool {
+		return c.OrderID == "" && c.Refunded.IsZero() && entered[domain.TransactionExtID(c.ID)]
+	})
+}
+
+// entered are the external ids of the rows of sales that Sage has now.
+func (w *world) entered() map[string]bool {
+	extIDs := map[string]bool{}
+	for _, row := range w.stack.Sage.Live("sales") {
+		extIDs[row.Text("extId")] = true
+	}
+	return extIDs
 }
 
 // plant notes what the report must name.
@@ -161,9 +177,8 @@ func (w *world) atSage() {
 		row := w.row(domain.TransactionExtID(w.renewal("of which people delete the row").ID))
 		require.NoError(w, people.PeopleDelete("sales", row.ID))
 	}
-	refunded := func(c *shop.Charge) bool {
-		return c.Refunded.Minor > 0 && len(w.sales(domain.RefundExtID(c.ID, c.Refunded.Minor), time.Time{})) == 1
-	}
+	entered := w.entered()
+	refunded := func(c *shop.Charge) bool { return entered[domain.RefundExtID(c.ID, c.Refunded.Minor)] }
 	edited, deleted := w.charge("a refund that people edit", refunded), w.charge("a refund that people delete", refunded)
 	require.NoError(w, people.PeopleUpdate("sales", w.row(domain.RefundExtID(edited.ID, edited.Refunded.Minor)).ID, map[string]any{"total": json.Number("-0.01")}))
 	require.NoError(w, people.PeopleDelete("sales", w.row(domain.RefundExtID(deleted.ID, deleted.Refunded.Minor)).ID))
@@ -172,6 +187,10 @@ func (w *world) atSage() {
 		return c.OrderID != "" && c.Refunded.IsZero()
 	}).OrderID))
 	require.NoError(w, people.PeopleUpdate("salesorders", order.ID, map[string]any{"total": json.Number("3.21")}))
+	gone := w.only("salesorders", domain.OrderExtID(w.charge("an order that people delete", func(c *shop.Charge) bool {
+		return c.OrderID != "" && c.Refunded.IsZero()
+	}).OrderID))
+	require.NoError(w, people.PeopleDelete("salesorders", gone.ID))
 
 	opportunity := w.opportunity(w.plan("to be edited in Sage", active).ID)
 	require.NoError(w, people.PeopleUpdate("opportunities", opportunity.ID, map[string]any{

@@ -13,6 +13,7 @@ type truth struct {
 	charges map[string]*shop.Charge
 	plans   map[string]*shop.Plan
 	totals  map[string]domain.Money
+	due     map[string]bool // orders
 	// before are the plans as they were when all of this was first looked at. What was before that nobody can know, so
 	// earlier months are made of them.
 	before []shop.Plan
@@ -30,7 +31,7 @@ type part struct {
 }
 
 func truthOf(past shop.PastData) *truth {
-	t := &truth{charges: map[string]*shop.Charge{}, plans: map[string]*shop.Plan{}, totals: past.Totals, before: past.Plans}
+	t := &truth{charges: map[string]*shop.Charge{}, plans: map[string]*shop.Plan{}, due: map[string]bool{}, totals: past.Totals, before: past.Plans}
 	for _, c := range past.Charges {
 		t.add(c)
 	}
@@ -43,6 +44,9 @@ func truthOf(past shop.PastData) *truth {
 
 func (t *truth) add(c shop.Charge) {
 	t.charges[c.ID] = &c
+	if settled(&c) && c.OrderID != "" {
+		t.due[c.OrderID] = true
+	}
 	t.chargeIDs = append(t.chargeIDs, c.ID)
 	if c.Refunded.Minor > 0 {
 		t.parts = append(t.parts, part{&c, c.Refunded.Minor, c.RefundedAt})
@@ -61,16 +65,8 @@ const rowsCurrency = "EUR"
 // settled tells of money that came in.
 func settled(c *shop.Charge) bool { return c.Status == "succeeded" && !c.Test }
 
-// dueOrders are the orders for which money came in.
-func (t *truth) dueOrders() map[string]bool {
-	due := map[string]bool{}
-	for _, c := range t.charges {
-		if settled(c) && c.OrderID != "" {
-			due[c.OrderID] = true
-		}
-	}
-	return due
-}
+// dueOrders are the orders for which money came in, be it that it was charged back since: the sale was made.
+func (t *truth) dueOrders() map[string]bool { return t.due }
 
 // amount is a sum and how much it is of.
 type amount struct{ Minor, Count int64 }
