@@ -478,7 +478,11 @@ func (s *subscriptionsRun) linkOrders(ctx context.Context, all []*agreement) err
 			}
 		}
 		for _, row := range rows {
-			if err := s.linkOrder(ctx, owners[row.ID], row); err != nil {
+			one := owners[row.ID]
+			if one == nil || one.fault != nil || row.OpportunityID.IsSet() || row.Locked() != "" {
+				continue
+			}
+			if err := s.linkOrder(ctx, one, row); err != nil {
 				return err
 			}
 		}
@@ -487,16 +491,14 @@ func (s *subscriptionsRun) linkOrders(ctx context.Context, all []*agreement) err
 }
 
 func (s *subscriptionsRun) linkOrder(ctx context.Context, one *agreement, row sage.Order) error {
-	if one == nil || one.fault != nil || row.OpportunityID.IsSet() || row.Locked() != "" {
-		return nil
-	}
 	opportunity := one.keeper().ID
-	err := s.conn.Orders.Update(ctx, row.ID, sage.OrderFields{OpportunityID: &opportunity})
-	if err != nil && gaveUp(ctx, err) {
+	if err := s.conn.Orders.Update(ctx, row.ID, sage.OrderFields{OpportunityID: &opportunity}); err != nil {
+		if !gaveUp(ctx, err) {
+			return err
+		}
 		one.fault = err
-		return nil
 	}
-	return err
+	return nil
 }
 
 // ordersOf are the orders of a subscription at Sage: the one it was subscribed by, and those that stand for its payments.

@@ -31,8 +31,6 @@ const (
 	subscribed = 5
 	// changedInBooks is one of how many transactions something happens to before the last run.
 	changedInBooks = 100
-	// listPage is how many rows a page of HighLevel's has.
-	listPage = 100
 	// untilQuiet is how many runs a past may take until all of it is in the books: payments wait for their orders.
 	untilQuiet = 5
 	booksPast  = 2 // years

@@ -56,7 +56,7 @@ func (f booksFigures) isQuiet() error {
 	steps := int(q.actions["activity"])
 	switch {
 	case q.writes() > 0 || q.Created+q.Updated+q.Removed > 0:
-		return fmt.Errorf("Sage was written to %d times", q.writes())
+		return fmt.Errorf("sage was written to %d times", q.writes())
 	case q.Parked > 0 || q.Differences > 0:
 		return fmt.Errorf("%d records were parked, and the sides differ in %d", q.Parked, q.Differences)
 	case single > f.passed:
@@ -113,7 +113,12 @@ func (r *results) booksTables(w io.Writer, section func(string, ...any)) {
 		section("Books: " + part.name)
 		row(w, "", heads...)
 		for _, q := range booksQuantities {
-			r.growing(w, "f: "+q.name, q.form, func(f booksFigures) float64 { return q.of(part.of(f)) })
+			r.growing(w, "f: "+q.name, q.form, func(f booksFigures) float64 {
+				if part.of(f).took == 0 {
+					return math.NaN() // not measured
+				}
+				return q.of(part.of(f))
+			})
 		}
 	}
 	section("Books: the reports, which call no vendor")
@@ -171,11 +176,14 @@ var booksQuantities = []struct {
 func (r *results) growing(w io.Writer, name, form string, of func(booksFigures) float64) {
 	var cells []any
 	for i, f := range r.books {
-		cells = append(cells, fmt.Sprintf(form, of(f)))
-		if i == 0 {
+		cell := "-"
+		if now := of(f); !math.IsNaN(now) {
+			cell = fmt.Sprintf(form, now)
+		}
+		if cells = append(cells, cell); i == 0 {
 			continue
 		}
-		if before := of(r.books[i-1]); before > 0 {
+		if before := of(r.books[i-1]); before > 0 && cell != "-" {
 			cells = append(cells, fmt.Sprintf("%.2f", of(f)/before))
 		} else {
 			cells = append(cells, "-")
