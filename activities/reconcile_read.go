@@ -405,7 +405,7 @@ func (r *reading) lookForOrder(ctx context.Context, t ghl.Transaction) (inBooks 
 	location, look, process := r.in.Location, r.g.Look.LookAtOrder, store.PaymentToOrder
 	if strings.EqualFold(t.EntityType, "invoice") {
 		// Which orders an invoice has is asked once, when its payment is first seen.
-		look, process, inBooks = r.g.Look.LookAtInvoice, store.InvoiceToOrder, true
+		look, process, inBooks = r.invoiceLook(t), store.InvoiceToOrder, true
 	} else if _, inBooks, err = r.g.Store.Order(ctx, location, t.EntityID); err != nil || inBooks {
 		return inBooks, err
 	}
@@ -419,6 +419,21 @@ func (r *reading) lookForOrder(ctx context.Context, t ghl.Transaction) (inBooks 
 	doing(ctx, "handing out hints")
 	r.page.Looks++
 	return inBooks, look(ctx, location, t.EntityID, "reconciliation")
+}
+
+// invoiceLag is how long after its payment the order of an invoice may still be on its way.
+const invoiceLag = 24 * time.Hour
+
+// invoiceLook is how the orders of a paid invoice are looked for: by a process that waits for them, or at once where they
+// are there by now if there are any. A backfill would start thousands of the former.
+func (r *reading) invoiceLook(t ghl.Transaction) func(ctx context.Context, location, invoice, event string) error {
+	if at := paidAt(t); at.IsZero() || r.seenAt.Sub(at) < invoiceLag {
+		return r.g.Look.LookAtInvoice
+	}
+	return func(ctx context.Context, location, invoice, _ string) error {
+		_, err := r.g.lookAtOrdersOfInvoice(ctx, InvoiceInput{Location: location, InvoiceID: invoice})
+		return err
+	}
 }
 
 func (g *GHL) readOrderEntries(ctx context.Context, in ReadBooksInput) (BooksPage, error) {

@@ -545,6 +545,24 @@ func TestTestModeStaysOutOfTheRows(t *testing.T) {
 	require.Empty(t, b.looks.orders)
 }
 
+func TestOrdersOfOldInvoicesAreFoundWithoutAProcessThatWaits(t *testing.T) {
+	b := newBooks(t, worldOptions{ghl: ghlbox.Options{InvoicePayments: true}})
+	invoice := func(number string, at time.Time) ghlbox.Order {
+		order, err := b.ghl.PlaceOrder(ghlbox.NewOrder{ContactID: b.customer(), Currency: "EUR", InvoiceNumber: number, CreatedAt: at,
+			Lines: []ghlbox.NewLine{{PriceID: b.plan, Qty: 1}}})
+		require.NoError(t, err)
+		_, err = b.ghl.TakePayment(order.ID, ghlbox.NewPayment{At: at})
+		require.NoError(t, err)
+		return order
+	}
+	old, fresh := invoice("INV-1", time.Now().AddDate(0, -1, 0)), invoice("INV-2", time.Now().Add(-time.Minute))
+	b.reconcile(false)
+	require.Equal(t, []string{old.ID}, b.looks.orders)
+	require.Equal(t, []string{fresh.Source.ID}, b.looks.invoices)
+	b.reconcile(false)
+	require.Len(t, b.looks.orders, 1, "asked once")
+}
+
 func TestMarksThatNoListShowsKeepMoneyOut(t *testing.T) {
 	b := newBooks(t, worldOptions{})
 	order := b.shirtOrder("EUR", b.customer())
