@@ -91,8 +91,8 @@ type changes struct{ refunds, renewals, cancelled int }
 
 func (c changes) all() int { return c.refunds + c.renewals + c.cancelled }
 
-// writes are those that the changes make necessary: a row for each refund and renewal, and the opportunity of each
-// subscription that was renewed or cancelled.
+// writes are the most that the changes make necessary: a row for each refund and renewal, and the opportunity of each
+// subscription that was cancelled, or renewed such that its next renewal is another day.
 func (c changes) writes() int { return c.refunds + 2*c.renewals + c.cancelled }
 
 // broughtFigures are what it took to bring a past into Sage.
