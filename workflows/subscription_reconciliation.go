@@ -155,7 +155,8 @@ func (r *reconciliation) step(ctx workflow.Context) error {
 func (r *reconciliation) stretch(from time.Time) {
 	length := longestStretch
 	if r.in.Backfill != nil {
-		length = min(max(r.at.Window.To.Sub(r.at.Window.From)/stretches, shortestStretch), longestStretch)
+		whole := r.at.Window.To.Sub(r.at.Window.From)
+		length = min(max((whole+stretches-1)/stretches, shortestStretch), longestStretch) // rounded up: no rest of nanoseconds
 	}
 	to := from.Add(length)
 	if to.After(r.at.Window.To) {
