@@ -359,6 +359,35 @@ func testStatistics(t *testing.T, address string) {
 	require.Positive(t, counted)
 }
 
+// TestSumsNeedNoStatistics: until the first statistics, such as after a migration, sums by product take about as long as with
+// them, not a time that grows with payments times subscriptions.
+func TestSumsNeedNoStatistics(t *testing.T) {
+	s := onSQLite(t)
+	var all []store.LedgerEntry
+	for i := range 1500 {
+		paid, plan := payment(fmt.Sprint("t", i), monday, euro(1)), payment(fmt.Sprint("s", i), monday, euro(1))
+		paid.ProductID, paid.SubscriptionID = "", fmt.Sprint("gateway", i)
+		plan.Kind, plan.SubscriptionID = domain.SubscriptionEntry, paid.SubscriptionID
+		all = append(all, paid, plan)
+	}
+	require.NoError(t, s.PutEntries(t.Context(), all))
+	fastest := func() time.Duration {
+		best := time.Hour
+		for range 3 {
+			began := time.Now()
+			sums, err := s.Sums(t.Context(), store.SumFilter{Location: here, Kind: domain.PaymentEntry, ByProduct: true})
+			best = min(best, time.Since(began))
+			require.NoError(t, err)
+			require.Len(t, sums, 1)
+			require.EqualValues(t, len(all)/2, sums[0].Count)
+		}
+		return best
+	}
+	without := fastest()
+	require.NoError(t, s.PutProgress(t.Context(), store.Progress{Location: here, Run: "backfill", UpdatedAt: monday, EndedAt: monday}))
+	require.Less(t, without, 8*fastest())
+}
+
 func onSQLite(t *testing.T) *store.Store {
 	t.Helper()
 	return open(t, "sqlite:"+filepath.Join(t.TempDir(), "books.db"))

@@ -29,6 +29,9 @@ func (s *Store) sharedSums(ctx context.Context, f SumFilter) (_ []Sum, err error
 
 // shared selects what is summed with all that says what it belongs to, one row for each product of its order. A payment
 // provider's id should be of one subscription; where it is of several, the first counts.
+//
+// That first one is the minimum of an expression, not of the column: for that of the column, a database without statistics
+// goes along all subscriptions in the order of ids, once for each payment.
 func (q *query) shared(f SumFilter) {
 	location := q.arg(f.Location)
 	q.WriteString(`SELECT m.month, m.kind, m.side, m.currency, m.apart, m.minor, m.id, m.record, m.ext_id, m.step, m.upto,
@@ -41,7 +44,7 @@ func (q *query) shared(f SumFilter) {
 		LEFT JOIN entries p ON p.location = ` + location + ` AND p.kind = 'payment' AND p.id = m.id AND p.side = 'ghl' AND p.record = ''
 			AND m.kind IN ('payment', 'refund') AND m.id <> ''
 		LEFT JOIN entries u ON u.location = ` + location + ` AND u.kind = 'subscription' AND u.side = 'ghl' AND u.record = ''
-			AND m.kind IN ('payment', 'refund') AND u.id = (SELECT MIN(id) FROM entries WHERE location = ` + location + `
+			AND m.kind IN ('payment', 'refund') AND u.id = (SELECT MIN(id || '') FROM entries WHERE location = ` + location + `
 				AND subscription_id <> '' AND subscription_id = COALESCE(NULLIF(p.subscription_id, ''), m.subscription_id)
 				AND kind = 'subscription' AND side = 'ghl')
 		LEFT JOIN orders o ON o.location = ` + location + ` AND o.currency = m.currency
