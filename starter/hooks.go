@@ -236,7 +236,7 @@ func hooksRemove(a *app) *cobra.Command {
 		},
 	}
 	where.add(c)
-	c.Flags().Int64Var(&chosen, "id", 0, "remove this hook, which `starter hooks list` shows")
+	c.Flags().Int64Var(&chosen, "id", 0, "remove this hook, one of those that starter hooks list shows")
 	dryRunFlag(c, &dryRun)
 	return c
 }

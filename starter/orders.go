@@ -142,7 +142,7 @@ func replayCommand(a *app) *cobra.Command {
 	where.add(c)
 	c.Flags().StringSliceVar(&which.ids, "id", nil, "HighLevel order, transaction or subscription, may be repeated")
 	c.Flags().StringVar(&which.since, "since", "", "parked since this date (YYYY-MM-DD or RFC 3339) or for at most this long (such as 24h)")
-	c.Flags().StringVar(&which.kind, "kind", "", "parked for this kind of reason, such as Mapping; `starter status` shows the kinds")
+	c.Flags().StringVar(&which.kind, "kind", "", "parked for this kind of reason, such as Mapping; starter status shows the kinds")
 	c.Flags().BoolVar(&which.all, "all", false, "all that is parked")
 	dryRunFlag(c, &dryRun)
 	return c

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -164,6 +165,22 @@ func TestEachCommandHasItsFlags(t *testing.T) {
 			default:
 				assert.NotNil(t, c.Flags().Lookup("dry-run"), path)
 			}
+		}
+	}
+	walk(newRoot(&app{}))
+}
+
+// TestHelpNamesValuesByOneWord: the first words in back quotes in what is said of a flag are shown as the name of its value,
+// so that a command quoted there is shown as one.
+func TestHelpNamesValuesByOneWord(t *testing.T) {
+	var walk func(*cobra.Command)
+	walk = func(c *cobra.Command) {
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			name, _ := pflag.UnquoteUsage(f)
+			assert.NotContains(t, name, " ", "%s --%s", c.CommandPath(), f.Name)
+		})
+		for _, sub := range c.Commands() {
+			walk(sub)
 		}
 	}
 	walk(newRoot(&app{}))
