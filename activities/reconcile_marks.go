@@ -37,7 +37,7 @@ func (r *reading) learnMarks(ctx context.Context, page []ghl.Transaction) (err e
 	return err
 }
 
-// marked tells whether a payment that is no test by its row is one all the same. A mark that was seen once stays for
+// isMarked tells whether a payment that is no test by its row is one all the same. A mark that was seen once stays for
 // payments without an order: their rows would not show that it was taken back.
 func (r *reading) isMarked(ctx context.Context, e domain.Entry, before []store.LedgerEntry) (bool, error) {
 	switch {

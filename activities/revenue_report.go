@@ -102,6 +102,13 @@ func (p *publishing) run(ctx context.Context) error {
 	if p.settings = settings.Books.Revenue; !p.settings.On {
 		return faultf(Mapping, "no report of revenue is put into Sage: set REVENUE_REPORT to activity, and REVENUE_REPORT_ACCOUNT")
 	}
+	// Several processes may come to it: two schedules, a backfill, and who asks for it.
+	p.claim, err = claim(ctx, p.sage.Store, p.in.Location, holderOfAttempt(ctx), "report:"+revenueReport+":"+p.in.Month)
+	if err != nil {
+		return err
+	}
+	defer p.claim.giveBack(ctx)
+	// Read under the claim: figures from before it may be older than those that the process before has written.
 	if p.report, err = revenueOf(ctx, p.sage.Store, p.in.Location, p.in.Month); err != nil {
 		return err
 	}
@@ -109,12 +116,6 @@ func (p *publishing) run(ctx context.Context) error {
 		p.result.Outcome = RevenueEmpty
 		return nil
 	}
-	// Several processes may come to it: two schedules, a backfill, and who asks for it.
-	p.claim, err = claim(ctx, p.sage.Store, p.in.Location, holderOfAttempt(ctx), "report:"+revenueReport+":"+p.in.Month)
-	if err != nil {
-		return err
-	}
-	defer p.claim.giveBack(ctx)
 	return p.publish(ctx)
 }
 

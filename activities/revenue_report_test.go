@@ -321,6 +321,14 @@ func TestProcessesThatPublishAtOnceMakeOneReport(t *testing.T) {
 	r.only()
 }
 
+// Who waited for another to publish writes the figures of when it was its turn, not those of before.
+func TestAReportIsOfTheMomentAtWhichItsTurnCame(t *testing.T) {
+	r := reporting(t, worldOptions{})
+	r.inStore("CREATE TRIGGER meanwhile AFTER INSERT ON claims WHEN NEW.claim LIKE 'report:%' BEGIN UPDATE entries SET minor = 7500; END")
+	require.Equal(t, activities.Created, r.mustPublish().Outcome)
+	require.Contains(t, plain(r.only().Text("comment")), "net 75.00 75.00 0.00")
+}
+
 func TestAReportThatPeopleDeletedIsLeftAtThat(t *testing.T) {
 	r := reporting(t, worldOptions{})
 	first := r.mustPublish()
