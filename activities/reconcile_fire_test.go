@@ -186,3 +186,24 @@ func TestCopiesOfAnOrderStayThoughOursIsGone(t *testing.T) {
 	require.Len(t, b.sage.OrdersByExtID("ghl:order:"+order.ID), 2)
 	require.Equal(t, activities.Conflict, kindOf(err))
 }
+
+// TestAPageOfManyReadsComesToItsEnd although each read may fail: what was read before one that failed is not read again.
+func TestAPageOfManyReadsComesToItsEnd(t *testing.T) {
+	b := newBooks(t, worldOptions{})
+	const members = 60
+	for range members {
+		sub := b.subscribed()
+		b.renew(sub.ID, time.Now().AddDate(0, -1, 0))
+		order := b.shirtOrder("USD", sub.ContactID)
+		b.pay(order.ID, domain.Money{}) // in nobody's books, so that each is read by itself
+	}
+	reads := []string{"ghl.subscriptions.get", "ghl.transactions.get", "ghl.orders.get"}
+	for _, op := range reads {
+		b.faults.Chances(op, faults.Chance{Fault: faults.Fault{Kind: faults.Status, Status: 503}, Probability: 0.2})
+	}
+	b.reconcile(false)
+	for _, op := range reads {
+		require.GreaterOrEqual(t, b.ghl.CallCount(op), members, op)
+		require.Less(t, b.ghl.CallCount(op), 2*members, op)
+	}
+}

@@ -286,14 +286,17 @@ func (g *GHL) readTransactions(ctx context.Context, in ReadBooksInput) (BooksPag
 	}
 	bad := page.Unreadable
 	var settled []ghl.Transaction
+	var failed error // what was read before it is kept, or a page of many reads would never come to its end where some fail
 	for _, t := range page.Rows {
 		counts, err := r.transaction(ctx, t, paid[t.ID], refunded[t.ID])
-		switch {
-		case errors.Is(err, domain.ErrMoney):
+		if errors.Is(err, domain.ErrMoney) {
 			bad = append(bad, ghl.RowError{ID: t.ID, Reason: err.Error()})
-		case err != nil:
-			return r.page, err
-		case counts:
+			continue
+		}
+		if failed = err; err != nil {
+			break
+		}
+		if counts {
 			settled = append(settled, t)
 		}
 	}
@@ -303,7 +306,7 @@ func (g *GHL) readTransactions(ctx context.Context, in ReadBooksInput) (BooksPag
 	if err := r.unreadable(ctx, domain.PaymentEntry, bad); err != nil {
 		return r.page, err
 	}
-	return r.page, r.lookForOrders(ctx, settled)
+	return r.page, errors.Join(failed, r.lookForOrders(ctx, settled))
 }
 
 // invoicePayment is the Name of a payment that was booked on an invoice, which has an order under another id.
@@ -522,6 +525,9 @@ func (r *reading) recheckOrders(ctx context.Context, client *ghl.Client) error {
 	if err != nil {
 		return err
 	}
+	if ids, err = r.unread(ctx, ids); err != nil {
+		return err
+	}
 	switch {
 	case second && next == "":
 		r.page.Done = true
@@ -539,7 +545,7 @@ func (r *reading) recheckOrders(ctx context.Context, client *ghl.Client) error {
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
+	for i, id := range ids {
 		doing(ctx, "reading orders one by one")
 		order, err := client.Orders.Get(ctx, id)
 		if ghl.IsNotFound(err) {
@@ -553,10 +559,33 @@ func (r *reading) recheckOrders(ctx context.Context, client *ghl.Client) error {
 		case errors.Is(err, domain.ErrMoney): // its own process parks it, with the reason
 			r.page.Unreadable++
 		case err != nil:
-			return err
+			return errors.Join(err, r.keepOrders(ctx), r.g.Store.RecordSightings(ctx, r.readings(ids[:i])))
 		}
 	}
 	return r.keepOrders(ctx)
+}
+
+// orderReadSighting is of an order that was read by itself: in which run, so that a step that failed half way goes on
+// behind it.
+const orderReadSighting store.SightingKind = "order-read"
+
+func (r *reading) readings(ids []string) []store.Sighting {
+	run := stamp(r.in.Window.Opened)
+	seen := make([]store.Sighting, len(ids))
+	for i, id := range ids {
+		seen[i] = store.Sighting{Location: r.in.Location, Kind: orderReadSighting, ID: id, Digest: run, SeenAt: r.seenAt}
+	}
+	return seen
+}
+
+// unread leaves out what an earlier attempt of this run has read.
+func (r *reading) unread(ctx context.Context, ids []string) ([]string, error) {
+	unseen, err := r.g.Store.Unseen(ctx, r.readings(ids))
+	left := make([]string, len(unseen))
+	for i, s := range unseen {
+		left[i] = s.ID
+	}
+	return left, err
 }
 
 // paidOnly are orders of which the ledger has a payment of the window, and nothing else.

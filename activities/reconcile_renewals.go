@@ -39,6 +39,7 @@ func (g *GHL) readSubscriptions(ctx context.Context, in ReadBooksInput) (BooksPa
 		return r.page, err
 	}
 	bad := page.Unreadable
+	var failed error // what was read before it is kept: the next attempt goes on behind it
 	for i, row := range rows {
 		doing(ctx, fmt.Sprintf("reading subscription %d of %d of the page", i+1, len(rows)))
 		full, err := client.Subscriptions.Get(ctx, row.ID)
@@ -49,11 +50,16 @@ func (g *GHL) readSubscriptions(ctx context.Context, in ReadBooksInput) (BooksPa
 		if err == nil {
 			err = r.subscription(ctx, fullOf(row, full), before[row.ID])
 		}
-		switch {
-		case errors.Is(err, domain.ErrMoney):
+		if errors.Is(err, domain.ErrMoney) {
 			bad = append(bad, ghl.RowError{ID: row.ID, Reason: err.Error()})
-		case err != nil:
-			return r.page, err
+			continue
+		}
+		if failed = err; err != nil {
+			left := rows[i:]
+			seen = slices.DeleteFunc(seen, func(s store.Sighting) bool {
+				return slices.ContainsFunc(left, func(row ghl.Subscription) bool { return row.ID == s.ID })
+			})
+			break
 		}
 	}
 	if err := r.keep(ctx); err != nil {
@@ -62,7 +68,7 @@ func (g *GHL) readSubscriptions(ctx context.Context, in ReadBooksInput) (BooksPa
 	if err := r.unreadable(ctx, domain.SubscriptionEntry, bad); err != nil {
 		return r.page, err
 	}
-	return r.page, g.Store.RecordSightings(ctx, seen)
+	return r.page, errors.Join(failed, g.Store.RecordSightings(ctx, seen))
 }
 
 // subscriptionsToRead are the rows of which the ledger does not know enough: new ones, those that changed, and those

@@ -36,6 +36,8 @@ const (
 	// backfill is divided, by which its progress can be seen.
 	shortestStretch = 7 * 24 * time.Hour
 	stretches       = 24
+	// customersAtOnce is how many customers are brought side by side. Each takes some calls, one behind the other.
+	customersAtOnce = 8
 	// broughtAtOnce is what one call of Sage's finds by external ids.
 	broughtAtOnce = 40
 )
@@ -305,25 +307,49 @@ func (r *reconciliation) bring(ctx workflow.Context, kind domain.EntryKind, ids 
 	if err != nil {
 		return err
 	}
-	var known []string
-	for _, customer := range result.Unknown {
-		err := r.bringCustomer(ctx, customer)
-		switch {
-		case err == nil:
-			known = append(known, customer.IDs...)
-		case ofOneCustomer(err):
-			if err := r.park(ctx, customer.IDs, err); err != nil {
-				return err
-			}
-		default:
-			return err
-		}
-	}
-	if len(known) == 0 {
-		return nil
+	known, err := r.bringCustomers(ctx, result.Unknown)
+	if err != nil || len(known) == 0 {
+		return err
 	}
 	_, err = r.book(ctx, kind, known) // who is unknown again, such as after a merge meanwhile, waits for the next run
 	return err
+}
+
+// bringCustomers brings customers, a few at once, and results in the ids of the records that waited for them. Those of a
+// customer who cannot be brought are parked.
+func (r *reconciliation) bringCustomers(ctx workflow.Context, unknown []activities.UnknownCustomer) (known []string, err error) {
+	results := make([]error, len(unknown))
+	places, all := workflow.NewSemaphore(ctx, customersAtOnce), workflow.NewWaitGroup(ctx)
+	ends := false
+	for i, customer := range unknown {
+		if err := places.Acquire(ctx, 1); err != nil {
+			return nil, err
+		}
+		if ends { // what ended a step for all would end the next one, too
+			break
+		}
+		all.Add(1)
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			defer all.Done()
+			results[i] = r.bringCustomer(ctx, customer)
+			ends = ends || results[i] != nil && !ofOneCustomer(results[i])
+			places.Release(1)
+		})
+	}
+	all.Wait(ctx)
+	for i, customer := range unknown {
+		switch err := results[i]; {
+		case err == nil:
+			known = append(known, customer.IDs...)
+		case !ofOneCustomer(err):
+			return nil, err
+		default:
+			if err := r.park(ctx, customer.IDs, err); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return known, nil
 }
 
 func (r *reconciliation) book(
