@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -24,9 +25,14 @@ type RevenuePlan struct {
 	Alerted bool `json:"alerted,omitempty"`
 }
 
+// planReserve is the time that must be left for one more report to be looked at: one takes some seconds in books of a
+// hundred thousand transactions.
+const planReserve = 10 * time.Second
+
 // PlanRevenue says which reports of revenue are to be put into Sage: that of the month before, once its day has come, and
 // each that was made in the last six months and whose figures have changed since. It reads the store and nothing else,
-// and is run as a local activity, so that a run in which there is nothing to be done costs nothing.
+// and is run as a local activity, so that a run in which there is nothing to be done costs nothing. In books so large that
+// its time does not suffice for all months, it looks at as many as it can, others each time.
 func (b *Books) PlanRevenue(ctx context.Context, in PlanRevenueInput) (RevenuePlan, error) {
 	plan, err := b.planRevenue(ctx, in)
 	return plan, asTemporal(err, attempt(ctx), 0)
@@ -53,9 +59,15 @@ func (b *Books) planRevenue(ctx context.Context, in PlanRevenueInput) (plan Reve
 	if now.Day() >= settings.Day && !slices.ContainsFunc(kept, func(p store.Publication) bool { return p.Month == month }) {
 		kept = append(kept, store.Publication{Month: month})
 	}
-	for _, p := range kept {
-		if p.Gone || p.Month > month { // the month that runs is somebody's who asked for it, and changes all the time
-			continue
+	kept = slices.DeleteFunc(kept, func(p store.Publication) bool {
+		return p.Gone || p.Month > month // the month that runs is somebody's who asked for it, and changes all the time
+	})
+	rand.Shuffle(len(kept), func(i, j int) { kept[i], kept[j] = kept[j], kept[i] })
+	for i, p := range kept {
+		if deadline, limited := ctx.Deadline(); limited && i > 0 && time.Until(deadline) < planReserve {
+			logger(ctx).Info("the books are too large to look at all reports of revenue at once, and other runs look at the others",
+				"location", in.Location, "reports", len(kept), "seen", i)
+			break
 		}
 		report, err := revenueOf(ctx, b.Store, in.Location, p.Month)
 		if err != nil {

@@ -483,6 +483,33 @@ func TestWhichReportsAreDue(t *testing.T) {
 	require.Empty(t, at("2026-12-01"))
 }
 
+// Books that are too large to look at all reports in time have them looked at in turns.
+func TestReportsAreLookedAtInTurnsWhereTimeIsShort(t *testing.T) {
+	r := reporting(t, worldOptions{})
+	for _, month := range []time.Month{time.August, time.September} {
+		r.enter(domain.Entry{Kind: domain.PaymentEntry, ID: month.String(), Amount: domain.NewMoney(100, "EUR"), Status: string(domain.Settled),
+			At: time.Date(2026, month, 3, 0, 0, 0, 0, time.UTC)})
+		in := r.input(time.Date(2026, month, 1, 0, 0, 0, 0, time.UTC).Format("2006-01"))
+		_, err := do[activities.PublishRevenueResult](r.world, r.write.PublishRevenue, in)
+		require.NoError(t, err)
+		r.enter(domain.Entry{Kind: domain.PaymentEntry, ID: "late" + month.String(), Amount: domain.NewMoney(100, "EUR"),
+			Status: string(domain.Settled), At: time.Date(2026, month, 3, 0, 0, 0, 0, time.UTC)})
+	}
+	require.Equal(t, []string{"2026-08", "2026-09", october}, r.plan().Months, "there is time")
+	short, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	found := map[string]bool{}
+	for range 200 {
+		plan, err := r.steps.PlanRevenue(short, activities.PlanRevenueInput{Location: r.ghl.Location(), Now: r.now})
+		require.NoError(t, err)
+		require.Len(t, plan.Months, 1)
+		if found[plan.Months[0]] = true; len(found) == 3 {
+			return
+		}
+	}
+	t.Fatalf("only %v were ever looked at", found)
+}
+
 func TestOperatorsAreToldOnceOfAReportThatFails(t *testing.T) {
 	r := reporting(t, worldOptions{})
 	tell := func(month, reason string) {
