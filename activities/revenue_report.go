@@ -266,7 +266,7 @@ func (p *publishing) make(ctx context.Context) error {
 	}
 	var found *sage.Activity
 	err = once{
-		what: "activity with the revenue", id: &p.row.ActivityID, begun: &p.row.Begun, earlier: p.row.Begun,
+		what: "activity with the revenue", id: &p.row.ActivityID, begun: &p.row.Begun, earlier: p.since(),
 		settle: p.conn.settings.Settle, keep: p.keep,
 		find: func(ctx context.Context) (id int64, err error) {
 			if found, err = p.find(ctx); found != nil {
@@ -287,8 +287,23 @@ func (p *publishing) make(ctx context.Context) error {
 		return p.gone(ctx)
 	}
 	err = p.write(ctx, *found)
-	p.result.Outcome = Created
+	if !p.row.Begun.IsZero() {
+		p.result.Outcome = Created
+	}
 	return err
+}
+
+// since is when the activity may first have been made. Where no attempt is known, one may have been made all the same,
+// before the store was lost, but not before the month of the report.
+func (p *publishing) since() time.Time {
+	if !p.row.Begun.IsZero() {
+		return p.row.Begun
+	}
+	yesterday := time.Now().AddDate(0, 0, -1)
+	if month, err := time.Parse(monthLayout, p.in.Month); err == nil && month.Before(yesterday) {
+		return month
+	}
+	return yesterday // somebody asked for a month that begins now or later
 }
 
 // prepare learns what a new activity needs before it counts as attempted: its account and its type.
@@ -317,7 +332,7 @@ func (p *publishing) prepare(ctx context.Context) (kind int64, err error) {
 
 // find looks where the last attempt was made, which may be another account than the settings name now.
 func (p *publishing) find(ctx context.Context) (*sage.Activity, error) {
-	rows, err := p.conn.Activities.FindMarked(ctx, p.row.AccountID, p.mark(), p.row.Begun)
+	rows, err := p.conn.Activities.FindMarked(ctx, p.row.AccountID, p.mark(), p.since())
 	if err != nil || len(rows) == 0 {
 		p.row.AccountID = p.settings.Account
 		return nil, err

@@ -329,6 +329,26 @@ func TestAReportIsOfTheMomentAtWhichItsTurnCame(t *testing.T) {
 	require.Contains(t, plain(r.only().Text("comment")), "net 75.00 75.00 0.00")
 }
 
+// A store that was lost makes no second report, and none of what people had deleted.
+func TestAStoreThatWasLostMakesNoSecondReport(t *testing.T) {
+	r := reporting(t, worldOptions{})
+	made := r.mustPublish()
+	r.inStore("DELETE FROM publications")
+	require.Equal(t, activities.PublishRevenueResult{Outcome: activities.Unchanged, Account: made.Account, Activity: made.Activity}, r.mustPublish())
+	r.inStore("DELETE FROM publications")
+	r.giveBack("t1", 2500)
+	require.Equal(t, activities.Updated, r.mustPublish().Outcome)
+	require.Equal(t, made.Activity, r.only().ID)
+	r.inStore("DELETE FROM publications")
+	require.NoError(t, r.sage.PeopleDelete("activities", made.Activity))
+	require.Equal(t, activities.RevenueDeleted, r.mustPublish().Outcome)
+	require.Empty(t, r.sage.Live("activities"))
+	result, err := r.ask()
+	require.NoError(t, err)
+	require.Equal(t, activities.Created, result.Outcome)
+	r.only()
+}
+
 func TestAReportThatPeopleDeletedIsLeftAtThat(t *testing.T) {
 	r := reporting(t, worldOptions{})
 	first := r.mustPublish()
