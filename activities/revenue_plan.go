@@ -62,7 +62,7 @@ func (b *Books) planRevenue(ctx context.Context, in PlanRevenueInput) (plan Reve
 	kept = slices.DeleteFunc(kept, func(p store.Publication) bool {
 		return p.Gone || p.Month > month // the month that runs is somebody's who asked for it, and changes all the time
 	})
-	rand.Shuffle(len(kept), func(i, j int) { kept[i], kept[j] = kept[j], kept[i] })
+	rand.Shuffle(len(kept), func(i, j int) { kept[i], kept[j] = kept[j], kept[i] }) //nolint:gosec // turns, not a secret
 	for i, p := range kept {
 		if deadline, limited := ctx.Deadline(); limited && i > 0 && time.Until(deadline) < planReserve {
 			logger(ctx).Info("the books are too large to look at all reports of revenue at once, and other runs look at the others",
