@@ -23,8 +23,9 @@ const calm = time.Second
 
 // WaitIdle waits until all that has happened at the vendors so far is dealt with: every webhook and hook is delivered or
 // given up, sweeps of both kinds that began after that are through, no process of an order is doing anything, nothing is
-// parked that goes on by itself, and a reconciliation that began after all that is through, if there are any. A lifecycle that only waits for news is not doing anything. Nothing must happen at the
-// vendors meanwhile. Its error tells what was still open when ctx ended.
+// parked that goes on by itself, and a reconciliation that began after all that is through, if there are any. A lifecycle
+// that only waits for news is not doing anything. Nothing must happen at the vendors meanwhile. Its error tells what was
+// still open when ctx ended.
 func (s *Stack) WaitIdle(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		s.GHL.WaitWebhooks, s.Sage.WaitHooks,
