@@ -24,6 +24,7 @@ type Migration struct {
 // that do so at once wait for each other. A database that a newer program has migrated is refused.
 func (s *Store) Migrate(ctx context.Context) ([]Migration, error) {
 	var done []Migration
+	filled := false
 	err := s.withGoose(ctx, func(p *goose.Provider) error {
 		current, known, err := p.GetVersions(ctx)
 		if err != nil {
@@ -32,6 +33,7 @@ func (s *Store) Migrate(ctx context.Context) ([]Migration, error) {
 		if current > known {
 			return fmt.Errorf("its tables are of version %d and this program knows %d: run the newer program", current, known)
 		}
+		filled = current > 0
 		results, err := p.Up(ctx)
 		for _, r := range results {
 			done = append(done, Migration{Version: r.Source.Version, Name: r.Source.Path, Applied: true})
@@ -41,6 +43,9 @@ func (s *Store) Migrate(ctx context.Context) ([]Migration, error) {
 	})
 	if err != nil {
 		return done, fmt.Errorf("migrate the %s database: %w", s.dialect, err)
+	}
+	if filled && len(done) > 0 { // a migration may have filled tables of which the database takes each for an empty one
+		s.countLedger(ctx)
 	}
 	return done, nil
 }
