@@ -228,7 +228,7 @@ func (b backfill) follow(ctx context.Context, a *app, d *desk, id string) error 
 				_, _ = fmt.Fprintf(a.out, "%s  was stopped; `starter backfill` goes on where it was\n", id)
 				return errReported
 			case err != nil:
-				return fmt.Errorf("%s: %w; `starter backfill` goes on where it was", id, err)
+				return fmt.Errorf("%s: %w; `starter backfill` goes on where it was", id, faultOf(err))
 			}
 			return reconciled(a.out, id, done)
 		case <-tick.C:

@@ -13,6 +13,7 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
+	"github.com/tallystick/tallystick/activities"
 	"github.com/tallystick/tallystick/domain"
 	"github.com/tallystick/tallystick/internal/books"
 	"github.com/tallystick/tallystick/internal/config"
@@ -98,7 +99,7 @@ func (l diffLine) query(now time.Time) (q books.Query, err error) {
 	for _, name := range l.kinds {
 		kind := domain.EntryKind(strings.ToLower(strings.TrimSpace(name)))
 		if !slices.Contains(domain.EntryKinds(), kind) {
-			return q, wrongUse("--kind %q is none of %v", name, domain.EntryKinds())
+			return q, wrongUse("--kind %q is none of order, payment, refund, subscription", name)
 		}
 		q.Kinds = append(q.Kinds, kind)
 	}
@@ -161,6 +162,9 @@ func (l diffLine) compare(ctx context.Context, a *app, db *store.Store, q books.
 	var plan *books.Plan
 	if l.repair {
 		plan = books.NewPlan(db, q.Location)
+	}
+	if q.Reconciled, _, err = db.Cursor(ctx, q.Location, activities.ReconciliationMark); err != nil {
+		return books.Summary{}, nil, err
 	}
 	sum, err := books.Compare(ctx, db, q, func(r books.Row) error {
 		if plan != nil {

@@ -15,6 +15,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
+	"github.com/tallystick/tallystick/activities"
 	"github.com/tallystick/tallystick/domain"
 	"github.com/tallystick/tallystick/internal/books"
 	"github.com/tallystick/tallystick/internal/store"
@@ -59,6 +60,10 @@ func TestDiffTellsByItsExitCode(t *testing.T) {
 	check(exitDone, "nothing is known of either side")
 	enter(t, db, domain.PaymentEntry, "same", "1", 1000)
 	check(exitDone, "the books agree\n")
+	read := time.Now().UTC().Add(time.Hour).Truncate(time.Second)
+	require.NoError(t, db.SetCursor(t.Context(), home, activities.ReconciliationMark, read))
+	at := read.Format(time.RFC3339)
+	check(exitDone, "HighLevel's last read "+at+", Sage's "+at+"\n") // though nothing that is new was found then
 	enter(t, db, domain.PaymentEntry, "lost", "", 250)
 	check(exitFailed, "the books differ in 1\n")
 	check(exitDone, "nothing", "--from", "2026-10-04")

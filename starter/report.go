@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/sdk/temporal"
 
 	"github.com/tallystick/tallystick/activities"
 	"github.com/tallystick/tallystick/internal/books"
@@ -115,11 +113,7 @@ func (d *desk) publishRevenue(ctx context.Context, a *app, month string, dryRun 
 	p.say("putting it into Sage, " + run.GetID())
 	var done activities.PublishRevenueResult
 	if err := run.Get(ctx, &done); err != nil {
-		var fault *temporal.ApplicationError
-		if errors.As(err, &fault) { // the layers around it name types and ids, and the workflow is named here
-			return fmt.Errorf("%s: %s", run.GetID(), fault.Message())
-		}
-		return fmt.Errorf("%s: %w", run.GetID(), err)
+		return fmt.Errorf("%s: %w", run.GetID(), faultOf(err))
 	}
 	p.end()
 	_, _ = fmt.Fprintln(a.out, publishedWords(month, done))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/tallystick/tallystick/activities"
 	"github.com/tallystick/tallystick/internal/store"
@@ -68,10 +69,20 @@ func (d *desk) syncSubscriptions(ctx context.Context, a *app, w wanted) error {
 	p.say("reconciling, " + run.WorkflowID)
 	var done activities.ReconciliationProgress
 	if err := d.temporal.GetWorkflow(ctx, run.WorkflowID, run.RunID).Get(ctx, &done); err != nil {
-		return fmt.Errorf("reconciliation %s: %w", run.WorkflowID, err)
+		return fmt.Errorf("%s: %w", run.WorkflowID, faultOf(err))
 	}
 	p.end()
 	return reconciled(a.out, run.WorkflowID, done)
+}
+
+// faultOf is what a process failed of. The layers around it name types and ids of Temporal, and the process is named by the
+// command.
+func faultOf(err error) error {
+	var fault *temporal.ApplicationError
+	if errors.As(err, &fault) {
+		return errors.New(fault.Message())
+	}
+	return err
 }
 
 // reconciled says what a reconciliation did. One that came to no end is a fault.

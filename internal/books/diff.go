@@ -19,6 +19,9 @@ type Query struct {
 	// Now is when the report is made. A difference that is younger than DifferenceAge then is in flight.
 	Now           time.Time
 	DifferenceAge time.Duration
+	// Reconciled is when the last reconciliation began that came to its end, zero if none did. It read both sides, also where
+	// it found nothing that is new.
+	Reconciled time.Time
 	// ListApart adds a row for each record that has no place at Sage by rule.
 	ListApart bool
 }
@@ -105,7 +108,8 @@ type Summary struct {
 	// Records counts what was compared, Differences the rows that are differences, and InFlight those of them that are too
 	// young to count.
 	Records, Differences, InFlight int64
-	// ReadGHL and ReadSage are when the newest of what was compared was last read of either side; zero if there was nothing.
+	// ReadGHL and ReadSage are when either side was last read: by a reconciliation that came to its end, or later and in part;
+	// zero if it never was.
 	ReadGHL, ReadSage time.Time
 }
 
@@ -129,7 +133,7 @@ func (s Summary) Agree() bool { return s.Holds() && s.Standing() == 0 }
 // and a few dozen bytes for each parked item, whatever the ledger's size, and no connection to the database while fn runs.
 // An error of fn ends it.
 func Compare(ctx context.Context, s *store.Store, q Query, fn func(Row) error) (Summary, error) {
-	c := comparison{query: q, fn: fn}
+	c := comparison{query: q, fn: fn, sum: Summary{ReadGHL: q.Reconciled, ReadSage: q.Reconciled}}
 	var err error
 	if c.parked, err = readParked(ctx, s, q.Location); err != nil {
 		return Summary{}, err

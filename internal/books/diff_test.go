@@ -63,6 +63,10 @@ func TestEachDifferenceIsNamedWithItsCause(t *testing.T) {
 		assert.Equal(t, int64(10*24*3600), stuck.AgeSeconds)
 		assert.Equal(t, []int64{14, 10, 1, 9}, []int64{sum.Records, sum.Differences, sum.InFlight, sum.Standing()})
 		assert.Equal(t, []time.Time{now.Add(-time.Minute), seen}, []time.Time{sum.ReadGHL.UTC(), sum.ReadSage.UTC()})
+		later := query()
+		later.Reconciled = seen.Add(time.Hour)
+		_, sum = compare(t, s, later)
+		assert.Equal(t, []time.Time{now.Add(-time.Minute), later.Reconciled}, []time.Time{sum.ReadGHL.UTC(), sum.ReadSage.UTC()})
 
 		var proofs []string
 		for _, p := range sum.Proofs {
