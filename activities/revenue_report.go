@@ -100,7 +100,8 @@ func (p *publishing) run(ctx context.Context) error {
 		return err
 	}
 	if p.settings = settings.Books.Revenue; !p.settings.On {
-		return faultf(Mapping, "no report of revenue is put into Sage: set REVENUE_REPORT to activity, and REVENUE_REPORT_ACCOUNT")
+		return faultf(Mapping, "no report of revenue is put into Sage: set REVENUE_REPORT to activity, and REVENUE_REPORT_ACCOUNT, where the "+
+			"worker runs or for this connection")
 	}
 	// Several processes may come to it: two schedules, a backfill, and who asks for it.
 	p.claim, err = claim(ctx, p.sage.Store, p.in.Location, holderOfAttempt(ctx), "report:"+revenueReport+":"+p.in.Month)
