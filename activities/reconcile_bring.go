@@ -3,6 +3,7 @@ package activities
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -64,6 +65,8 @@ type booksRun struct {
 	own    own
 	result BringBooksResult
 	done   doneWith
+	// failed are the faults of records that are left to the next attempt.
+	failed []error
 }
 
 // prepare connects to the tenant, and reads what its opportunities look like where that matters.
@@ -97,6 +100,41 @@ func gaveUp(ctx context.Context, err error) bool {
 	}
 	rule := Rules[fault.Kind]
 	return !rule.Retry || (rule.Attempts > 0 && attempt(ctx) >= rule.Attempts)
+}
+
+// failuresBorne is with how many failed calls a vendor still counts as one that answers.
+const failuresBorne = 10
+
+// bears tells whether the others go on although a call for one record failed, in a way that may pass and says nothing of
+// them. The step fails all the same, once they are through; its next attempt has only what is left. If it began anew at
+// each fault instead, forty records would hardly ever come to their end where one call in ten fails.
+func (b *booksRun) bears(ctx context.Context, err error) bool {
+	switch faultOf(err).Kind {
+	case Unavailable, OutcomeUnknown, Unknown:
+	default:
+		return false
+	}
+	if ctx.Err() != nil || len(b.failed) >= failuresBorne {
+		return false
+	}
+	b.failed = append(b.failed, err)
+	return true
+}
+
+// ends is the fault with which the step ends, nil if nothing failed and no record is left. A write that may have landed
+// comes first: it is to be waited for, and its claim kept.
+func (b *booksRun) ends(err error) error {
+	var landed, others []error
+	for _, e := range append(b.failed, err) {
+		switch {
+		case e == nil:
+		case faultOf(e).Kind == OutcomeUnknown:
+			landed = append(landed, e)
+		default:
+			others = append(others, e)
+		}
+	}
+	return errors.Join(append(landed, others...)...)
 }
 
 func (b *booksRun) park(ctx context.Context, id string, err error) error {

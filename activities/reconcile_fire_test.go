@@ -207,3 +207,21 @@ func TestAPageOfManyReadsComesToItsEnd(t *testing.T) {
 		require.Less(t, b.ghl.CallCount(op), 2*members, op)
 	}
 }
+
+// TestRecordsThatFailLeaveTheOthersAlone: of forty payments of whose writes three in ten fail, each attempt brings what can
+// be brought, and the next has only what is left.
+func TestRecordsThatFailLeaveTheOthersAlone(t *testing.T) {
+	b := newBooks(t, worldOptions{})
+	sub := b.subscribed()
+	const payments = 40
+	for i := range payments {
+		b.renew(sub.ID, time.Now().AddDate(0, 0, -i-1))
+	}
+	b.faults.Chances("sage.sales.create",
+		faults.Chance{Fault: faults.Fault{Kind: faults.Status, Status: 503}, Probability: 0.2},
+		faults.Chance{Fault: faults.Fault{Kind: faults.CutAfter}, Probability: 0.1})
+	require.Zero(t, differences(b.reconcile(false)))
+	require.Len(t, b.rows(), payments)
+	looks := b.sage.CallCount("sage.sales.") - b.sage.CallCount("sage.sales.create")
+	require.Less(t, looks, 15, "an attempt looks for what is left, and reads it back: a few calls")
+}

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -50,8 +51,9 @@ type payment struct {
 	known []store.LedgerEntry
 	rows  []bookedRow
 	// created and updated tell what was written. fault is why it goes no further, waits that its customer is missing.
-	created, updated, waits bool
-	fault                   error
+	// left is what failed in a way that may pass: the next attempt goes on with it.
+	created, updated, waits, left bool
+	fault                         error
 }
 
 // bookedRow is a row of sales. One from which people took our external id has it in lost.
@@ -100,17 +102,18 @@ func (p *paymentsRun) bring(ctx context.Context, claim *held, ids []string) erro
 		return p.write(ctx, claim, open, round)
 	})
 	if err != nil {
-		return err
+		return p.ends(err)
 	}
 	for _, one := range payments {
-		if err = p.finish(ctx, one, seenAt); err != nil {
+		if one.left {
+			continue
+		}
+		if err = p.finish(ctx, one, seenAt); err != nil && !p.bears(ctx, err) {
 			break
 		}
+		err = nil
 	}
-	if kept := p.keepBrought(ctx); err == nil {
-		err = kept
-	}
-	return err
+	return p.ends(errors.Join(err, p.keepBrought(ctx)))
 }
 
 // load reads what the ledger has of the transactions, and leaves out those of which nothing is to be brought.
@@ -309,10 +312,11 @@ func (p *paymentsRun) write(ctx context.Context, claim *held, payments []*paymen
 			continue
 		}
 		if err := p.carryOut(ctx, claim, one, account, changes[one]); err != nil {
-			if !gaveUp(ctx, err) {
+			if one.left = !gaveUp(ctx, err); !one.left {
+				one.fault = err
+			} else if !p.bears(ctx, err) {
 				return nil, err
 			}
-			one.fault = err
 			continue
 		}
 		wrote = append(wrote, one)

@@ -3,6 +3,7 @@ package activities
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -90,8 +91,9 @@ type agreement struct {
 	known []store.LedgerEntry
 	rows  []sage.Opportunity // deleted ones included
 	// created and updated tell what was written. fault is why it goes no further, waits that its customer is missing.
-	created, updated, waits bool
-	fault                   error
+	// left is what failed in a way that may pass: the next attempt goes on with it.
+	created, updated, waits, left bool
+	fault                         error
 }
 
 func (s *subscriptionsRun) bring(ctx context.Context, claim *held, ids []string) error {
@@ -102,21 +104,21 @@ func (s *subscriptionsRun) bring(ctx context.Context, claim *held, ids []string)
 	seenAt, err := untilWritten(ctx, all, s.find, func(ctx context.Context, open []*agreement, round int) ([]*agreement, error) {
 		return s.write(ctx, claim, open, round)
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.linkOrders(ctx, all)
 	}
-	if err = s.linkOrders(ctx, all); err != nil {
-		return err
+	if err != nil {
+		return s.ends(err)
 	}
 	for _, one := range all {
+		if one.left {
+			continue
+		}
 		if err = s.finish(ctx, one, seenAt); err != nil {
 			break
 		}
 	}
-	if kept := s.keepBrought(ctx); err == nil {
-		err = kept
-	}
-	return err
+	return s.ends(errors.Join(err, s.keepBrought(ctx)))
 }
 
 func (s *subscriptionsRun) load(ctx context.Context, ids []string) ([]*agreement, error) {
@@ -198,10 +200,11 @@ func (s *subscriptionsRun) write(ctx context.Context, claim *held, all []*agreem
 			continue
 		}
 		if done, err = s.writeOne(ctx, claim, one, accounts[one.id].ID, round); err != nil {
-			if !gaveUp(ctx, err) {
+			if one.left = !gaveUp(ctx, err); !one.left {
+				one.fault = err
+			} else if !s.bears(ctx, err) {
 				return nil, err
 			}
-			one.fault = err
 			continue
 		}
 		if done {
@@ -453,7 +456,7 @@ func (s *subscriptionsRun) finish(ctx context.Context, one *agreement, seenAt ti
 func (s *subscriptionsRun) linkOrders(ctx context.Context, all []*agreement) error {
 	owners := map[int64]*agreement{}
 	for _, one := range all {
-		if one.keeper() == nil || one.fault != nil || one.waits {
+		if one.keeper() == nil || one.fault != nil || one.waits || one.left {
 			continue
 		}
 		orders, err := s.ordersOf(ctx, one)
