@@ -83,7 +83,10 @@ func (c *crew) heard(ctx context.Context) error {
 			known = known || who == identity()
 			return false
 		})
-		if err != nil || known {
+		switch {
+		case err != nil && ctx.Err() != nil: // the call says in many ways that it was cut off
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		case err != nil || known:
 			return err
 		}
 		if !wait(ctx, hearEvery) {
