@@ -7,9 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -101,6 +103,32 @@ type worldOptions struct {
 	sage sagebox.Options
 }
 
+// emptyStore is a database file of a store that is new. To migrate one takes longer than most tests, and there are hundreds.
+var emptyStore = sync.OnceValue(func() []byte {
+	folder, err := os.MkdirTemp("", "tallystick-store-")
+	if err == nil {
+		defer func() { _ = os.RemoveAll(folder) }()
+		err = migrateAt(filepath.Join(folder, "new.db"))
+	}
+	var file []byte
+	if err == nil {
+		file, err = os.ReadFile(filepath.Join(folder, "new.db"))
+	}
+	if err != nil {
+		panic(err)
+	}
+	return file
+})
+
+// migrateAt makes a store and closes it, by which all of it is in its one file.
+func migrateAt(path string) error {
+	db, err := store.Open(context.Background(), "sqlite:"+path)
+	if err != nil {
+		return err
+	}
+	return db.Close()
+}
+
 func newWorld(t testing.TB, o worldOptions) *world {
 	t.Helper()
 	w := &world{t: t, wire: &wire{base: http.DefaultTransport.(*http.Transport).Clone()}, faults: faults.NewPlan(1, faults.None), looks: &looks{}, settings: activities.SageSettings{
@@ -114,6 +142,7 @@ func newWorld(t testing.TB, o worldOptions) *world {
 	t.Cleanup(w.sage.Close)
 	var err error
 	w.storePath = filepath.Join(t.TempDir(), "tallystick.db")
+	require.NoError(t, os.WriteFile(w.storePath, emptyStore(), 0o600))
 	w.store, err = store.Open(t.Context(), "sqlite:"+w.storePath)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.store.Close()) })
