@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/tallystick/tallystick/clients/ghl"
@@ -34,32 +33,29 @@ func (g *GHL) readSubscriptions(ctx context.Context, in ReadBooksInput) (BooksPa
 	if err != nil {
 		return r.page, err
 	}
-	rows, seen, err := r.subscriptionsToRead(ctx, page.Rows, before)
+	rows, changed, err := r.subscriptionsToRead(ctx, page.Rows, before)
 	if err != nil {
 		return r.page, err
 	}
 	bad := page.Unreadable
+	var seen []store.Sighting
 	var failed error // what was read before it is kept: the next attempt goes on behind it
 	for i, row := range rows {
 		doing(ctx, fmt.Sprintf("reading subscription %d of %d of the page", i+1, len(rows)))
 		full, err := client.Subscriptions.Get(ctx, row.ID)
-		if ghl.IsNotFound(err) { // gone since the list was made, which proves nothing; the next run asks again
-			seen = slices.DeleteFunc(seen, func(s store.Sighting) bool { return s.ID == row.ID })
-			continue
+		if ghl.IsNotFound(err) {
+			continue // gone since the list was made, which proves nothing; the next run asks again
 		}
 		if err == nil {
 			err = r.subscription(ctx, fullOf(row, full), before[row.ID])
 		}
 		if errors.Is(err, domain.ErrMoney) {
 			bad = append(bad, ghl.RowError{ID: row.ID, Reason: err.Error()})
-			continue
-		}
-		if failed = err; err != nil {
-			left := rows[i:]
-			seen = slices.DeleteFunc(seen, func(s store.Sighting) bool {
-				return slices.ContainsFunc(left, func(row ghl.Subscription) bool { return row.ID == s.ID })
-			})
+		} else if failed = err; err != nil {
 			break
+		}
+		if s, isNew := changed[row.ID]; isNew {
+			seen = append(seen, s)
 		}
 	}
 	if err := r.keep(ctx); err != nil {
@@ -72,10 +68,10 @@ func (g *GHL) readSubscriptions(ctx context.Context, in ReadBooksInput) (BooksPa
 }
 
 // subscriptionsToRead are the rows of which the ledger does not know enough: new ones, those that changed, and those
-// whose next renewal has passed. The sightings are to be recorded once they were read.
+// whose next renewal has passed. The sightings of those that changed, by id, are to be recorded once they were read.
 func (r *reading) subscriptionsToRead(
 	ctx context.Context, rows []ghl.Subscription, before map[string][]store.LedgerEntry,
-) (read []ghl.Subscription, seen []store.Sighting, err error) {
+) (read []ghl.Subscription, changed map[string]store.Sighting, err error) {
 	var all []store.Sighting
 	for _, row := range rows {
 		all = append(all, renewalSighting(r.in.Location, row, r.seenAt))
@@ -84,7 +80,7 @@ func (r *reading) subscriptionsToRead(
 	if err != nil {
 		return nil, nil, err
 	}
-	changed := map[string]store.Sighting{}
+	changed = make(map[string]store.Sighting, len(unseen))
 	for _, s := range unseen {
 		changed[s.ID] = s
 	}
@@ -93,7 +89,7 @@ func (r *reading) subscriptionsToRead(
 		if _, ok := r.kept(row.Test); !ok || r.longOver(row, known) {
 			continue
 		}
-		s, isNew := changed[row.ID]
+		_, isNew := changed[row.ID]
 		passed := len(known) > 0 && !known[0].Next.IsZero() && known[0].Next.Before(r.seenAt)
 		unmarked, err := r.unmarked(ctx, row, known)
 		if err != nil {
@@ -103,11 +99,8 @@ func (r *reading) subscriptionsToRead(
 			continue
 		}
 		read = append(read, row)
-		if isNew {
-			seen = append(seen, s)
-		}
 	}
-	return read, seen, nil
+	return read, changed, nil
 }
 
 // longOver tells of subscriptions that had ended before the books began. A row does not say when one ended, but it was
