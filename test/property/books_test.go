@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,10 +39,7 @@ func TestBooksComeToTheSameInAnyInterleaving(t *testing.T) {
 		require.NoError(t, flag.Set("rapid.checks", booksChecks))
 		defer func() { require.NoError(t, flag.Set("rapid.checks", defaultChecks)) }()
 	}
-	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp("", "tallystick-property-")
-		require.NoError(rt, err)
-		defer func() { _ = os.RemoveAll(dir) }()
+	inFolder(t, func(rt *rapid.T, dir string) {
 		m := newBookkeeping(rt, dir)
 		defer m.close()
 		rt.Repeat(map[string]func(*rapid.T){

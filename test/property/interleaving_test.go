@@ -52,11 +52,18 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestAnyInterleavingEndsAsTheStraightRun(t *testing.T) {
+// inFolder checks a property with a new folder for each run.
+func inFolder(t *testing.T, property func(rt *rapid.T, dir string)) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp("", "tallystick-property-")
 		require.NoError(rt, err)
 		defer func() { _ = os.RemoveAll(dir) }()
+		property(rt, dir)
+	})
+}
+
+func TestAnyInterleavingEndsAsTheStraightRun(t *testing.T) {
+	inFolder(t, func(rt *rapid.T, dir string) {
 		m := newModel(rt, dir)
 		defer m.close()
 		rt.Repeat(map[string]func(*rapid.T){

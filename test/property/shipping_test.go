@@ -3,7 +3,6 @@ package property
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -31,10 +30,7 @@ import (
 // In the end both sides must say what people and carriers did, each shipment must be there once, and its customer must have
 // been written to once; and on the way nothing may ever have gone backwards.
 func TestGoodsComeToTheSameInAnyInterleaving(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp("", "tallystick-property-")
-		require.NoError(rt, err)
-		defer func() { _ = os.RemoveAll(dir) }()
+	inFolder(t, func(rt *rapid.T, dir string) {
 		m := newGoods(rt, dir)
 		defer m.close()
 		rt.Repeat(map[string]func(*rapid.T){
